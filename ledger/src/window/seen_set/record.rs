@@ -1,0 +1,125 @@
+//! Packed records, and arrays of them sorted by id digest.
+
+use crate::{Digest, Place};
+
+/// What is kept of an id. Bytes only, so that records need no padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    content: Digest,
+    sequence: [u8; 8],
+    line: [u8; 4],
+}
+
+impl Remembered {
+    pub fn new(content: Digest, place: Place) -> Self {
+        Self { content, sequence: place.sequence.to_ne_bytes(), line: place.line.to_ne_bytes() }
+    }
+
+    pub fn content(&self) -> Digest {
+        self.content
+    }
+
+    pub fn place(&self) -> Place {
+        Place::new(u64::from_ne_bytes(self.sequence), u32::from_ne_bytes(self.line))
+    }
+
+    /// Of two memories of one id the one with the lower place stays.
+    pub fn keep_lower(&mut self, other: Self) {
+        if other.place() < self.place() {
+            *self = other;
+        }
+    }
+}
+
+/// An id and what is kept of it: 44 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    id: Digest,
+    pub remembered: Remembered,
+}
+
+impl Record {
+    pub fn new(id: Digest, remembered: Remembered) -> Self {
+        Self { id, remembered }
+    }
+
+    /// The id digest as a number of the same order.
+    pub fn id(&self) -> u128 {
+        number(self.id)
+    }
+}
+
+fn number(digest: Digest) -> u128 {
+    u128::from_be_bytes(digest.0)
+}
+
+/// Arrays up to this size are searched by halves alone.
+const GUESS_FROM: usize = 512;
+/// After the first guess each step leaves about the root of the error before it: from √n / 2 to a handful.
+const GUESSES: usize = 4;
+/// How far from the last guess an id is expected.
+const MARGIN: usize = 16;
+
+/// Where the id stands in `sorted`, or where it belongs.
+///
+/// Digests are spread evenly, so an id stands near its share of the array. Ids that were chosen to be elsewhere only cost the
+/// search of the whole array by halves.
+pub(super) fn search(sorted: &[Record], id: Digest) -> Result<usize, usize> {
+    let id = number(id);
+    let (low, high) = likely_range(sorted, id);
+    let found = sorted[low..high].binary_search_by_key(&id, Record::id);
+    found.map(|index| low + index).map_err(|index| low + index)
+}
+
+/// A part of the array that surely holds the id, if the array does, and surely its place, if not.
+fn likely_range(sorted: &[Record], id: u128) -> (usize, usize) {
+    let len = sorted.len();
+    if len < GUESS_FROM {
+        return (0, len);
+    }
+    let guess = guess(sorted, id);
+    let low = guess.saturating_sub(MARGIN);
+    let high = (guess + MARGIN).min(len);
+    let low_holds = low == 0 || sorted[low - 1].id() < id;
+    let high_holds = high == len || id < sorted[high].id();
+    (if low_holds { low } else { 0 }, if high_holds { high } else { len })
+}
+
+/// An index near the id: its share of the array, corrected by what is found there.
+fn guess(sorted: &[Record], id: u128) -> usize {
+    let mut guess = share(id, sorted.len());
+    for _ in 1..GUESSES {
+        let found = sorted[guess].id();
+        guess = if id >= found {
+            (guess + share(id - found, sorted.len())).min(sorted.len() - 1)
+        } else {
+            guess.saturating_sub(share(found - id, sorted.len()))
+        };
+    }
+    guess
+}
+
+/// How many of `len` evenly spread ids lie in a distance; below `len`.
+fn share(distance: u128, len: usize) -> usize {
+    usize::try_from(((distance >> 64) * len as u128) >> 64).unwrap_or_default()
+}
+
+/// Merges sorted `newest`, which shares no id with it, into `sorted`; in place, from the back, so that memory grows by the new
+/// records only.
+pub(super) fn merge(sorted: &mut Vec<Record>, newest: &[Record]) {
+    let mut old_left = sorted.len();
+    let mut new_left = newest.len();
+    sorted.reserve_exact(new_left);
+    sorted.extend_from_slice(newest);
+    while new_left > 0 {
+        let takes_old = old_left > 0 && sorted[old_left - 1].id() > newest[new_left - 1].id();
+        let target = old_left + new_left - 1;
+        if takes_old {
+            old_left -= 1;
+            sorted[target] = sorted[old_left];
+        } else {
+            new_left -= 1;
+            sorted[target] = newest[new_left];
+        }
+    }
+}
