@@ -1,0 +1,115 @@
+//! The query's side of the protocol: how fresh a lane is, what may be answered from memory, what must be read again.
+//!
+//! # What it is for
+//! A query instance answers from encoded bytes that it keeps in memory. Nothing of that may look fresher than it is: an
+//! answer that says position `p` holds every launch of its lane up to `p`. [`QueryLane`] decides this for one lane of the
+//! log; lanes share nothing, so that a service may keep one behind each small lock, and a simulation may drive them one by
+//! one. It is generic over the representation `R` (which answer of an account: a day, a range, ...; `()` will do in a
+//! model) and the value `V` (encoded bytes, or a model's value). Time is milliseconds of any clock that does not go back.
+//!
+//! # What the driver does
+//! | event | call |
+//! |---|---|
+//! | after subscribing to notices and flushing, at start and after every reconnect | [`QueryLane::begin_progress_read`], read progress from the store, [`QueryLane::finish_progress_read`] |
+//! | a notice or heartbeat arrives | [`QueryLane::on_notice`]; `may_have_gone_back` asks for a progress read |
+//! | notices may be missing (slow consumer, reconnect, undecodable) | [`QueryLane::on_notices_lost`], then a progress read |
+//! | the store may have lost acknowledged rows (another incarnation) | [`QueryLane::on_store_lost`], then a progress read |
+//! | a reader comes | [`QueryLane::read`] |
+//!
+//! [`QueryLane::read`] answers with a [`Reading`]:
+//! - `Cached`: answer the value with the stamp given, which is the present one.
+//! - `Fill`: read the store and hand the result to [`QueryLane::finish_fill`] with the ticket. Order of reads: the
+//!   account's rows at one moment with their static `applied` (a), after them closes and journal, of which facts above
+//!   [`FillTicket::upto`]`(a)` are ignored. [`FillOutcome::Answer`] holds the stamp of this very answer: as it stood when the
+//!   fill began. [`FillOutcome::Again`]: the lane went back while the fill read; the reader starts anew. A fill that fails is
+//!   given to [`QueryLane::abandon_fill`]: tickets in flight are remembered until then.
+//! - `Join`: another reader's fill of the same key will do: wait for it and use its outcome and stamp.
+//! - `Wait`: the position that the reader demands is not applied. Call again when a notice or a progress read says
+//!   `moved`, until the reader's patience ends. A service never answers it with something older.
+//! - `Stopped`: the worker found rows and journal of the account apart; nobody may be told a balance.
+//!
+//! # The rules, and where they stand
+//! | rule | why | code |
+//! |---|---|---|
+//! | a notice drops what it lists from the date on, even one wholly behind | a replay rewrites rows below the progress that a reader already knows | `QueryLane::on_notice` |
+//! | a gap (`from` above what is known) drops all and spoils fills in flight | what changed in between is unknown | `Freshness::hear` |
+//! | a progress read that finds more than the notices told counts as a gap | the notices in between are still on their way | `Freshness::learn` |
+//! | a fill is cached only if no notice touched its key since it began | it may have read the rows before that commit | `Fills` |
+//! | a fill's own answer carries position and completeness as of its beginning | it may have read the rows before a notice that came meanwhile | `QueryLane::finish_fill` |
+//! | a reader joins only an untouched fill begun at or above its position | else it gets less than it demanded | `Fills::joinable` |
+//! | without a notice for [`HEARTBEAT_SILENCE_MS`] nothing comes from the cache and nothing is complete | notices may be lost, nobody knows the end | `QueryLane::read` |
+//! | while a worker replays below progress, the position is the replayed one | the store may have lost rows above it | `Freshness::hear` |
+//! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
+//!
+//! Notices of another generation, epoch or partition are ignored. `complete` means: progress is at or above the lane's
+//! end told by a fresh notice, and no worker replays. The end never goes down, because a zombie's heartbeat may be old.
+//!
+//! While a replay lasts, only its own notices (`replaying`, or joining on to what it has replayed) move the position: a
+//! second worker that does not know of the loss would claim too much. If the replaying worker falls silent for
+//! [`HEARTBEAT_SILENCE_MS`], the next notice of another worker is believed.
+//!
+//! An account once told as stopped stays so until a notice lists it as changed and no longer as stopped: a worker that
+//! has just started has not yet looked at it.
+
+mod cache;
+mod demand;
+mod fills;
+mod freshness;
+mod lane;
+#[cfg(test)]
+mod model_tests;
+mod stopped;
+#[cfg(test)]
+mod tests;
+
+pub use demand::{Demand, DemandError};
+pub use fills::{FillId, FillTicket};
+pub use freshness::{HEARTBEAT_SILENCE_MS, NoticeEffect, ProgressEffect, ProgressTicket, Stamp};
+pub use lane::{FillOutcome, LaneSettings, QueryLane, Reading};
+
+use ledger::{AccountKey, BusinessDate};
+
+/// Which answer: what a cached value and a fill are kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EntryKey<R> {
+    /// The account that the answer is about.
+    pub account: AccountKey,
+    /// The last business date that the answer depends on: a change of any date up to it makes the answer stale. The day
+    /// itself, the end of a range, [`BusinessDate::MAX`] for a balance over everything.
+    pub until: BusinessDate,
+    /// Which answer of those that depend on dates up to `until`.
+    pub representation: R,
+}
+
+/// The rules that can be switched off one by one, inside this crate only, to show that each matters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryRules {
+    /// A notice wholly behind the known position still drops what it lists.
+    pub(crate) behind_notice_drops: bool,
+    /// A gap between notices drops everything of the lane and spoils fills in flight.
+    pub(crate) gap_drops: bool,
+    /// A fill that a notice touched since it began is not cached.
+    pub(crate) touched_fill_is_not_cached: bool,
+    /// A fill's own answer carries the stamp of its beginning, not the present one.
+    pub(crate) fill_carries_its_beginning: bool,
+    /// A reader joins only an untouched fill that began at or above the position it demands.
+    pub(crate) join_only_satisfied_fills: bool,
+    /// While a worker replays below progress the replayed position counts.
+    pub(crate) replay_lowers_position: bool,
+    /// Without heartbeat the cache is bypassed and nothing is complete.
+    pub(crate) silence_bypasses: bool,
+}
+
+impl Default for QueryRules {
+    fn default() -> Self {
+        Self {
+            behind_notice_drops: true,
+            gap_drops: true,
+            touched_fill_is_not_cached: true,
+            fill_carries_its_beginning: true,
+            join_only_satisfied_fills: true,
+            replay_lowers_position: true,
+            silence_bypasses: true,
+        }
+    }
+}

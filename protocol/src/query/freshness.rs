@@ -1,0 +1,231 @@
+//! How far a lane is applied, as notices and progress reads tell it.
+
+use super::QueryRules;
+use crate::notice::Notice;
+
+/// Without a notice for this long, nothing is served from the cache and nothing is complete: five heartbeats are missing.
+pub const HEARTBEAT_SILENCE_MS: u64 = 5_000;
+
+/// What an answer says of its own age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Every message of the lane up to this sequence is in the answer.
+    pub position: u64,
+    /// The log's time of the last applied message: milliseconds since 1970-01-01T00:00:00Z; 0 when there is none.
+    pub time_ms: i64,
+    /// Whether nothing was known to wait in the log behind the position.
+    pub complete: bool,
+}
+
+/// What a notice did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoticeEffect {
+    /// Of another generation, epoch or partition: nothing happened.
+    pub ignored: bool,
+    /// Something was missed before it; the lane's entries are dropped.
+    pub gap: bool,
+    /// The position has changed: waiting readers should look again.
+    pub moved: bool,
+    /// It lies behind what is known and no replay explains it. A second worker does this, and so does a store that was
+    /// reopened at an older state: the driver reads progress (now and then, not for each such notice).
+    pub may_have_gone_back: bool,
+    /// How many cached entries were dropped.
+    pub dropped: usize,
+}
+
+/// A read of the store's progress, begun: see [`super::QueryLane::begin_progress_read`].
+#[derive(Clone, Copy, Debug)]
+pub struct ProgressTicket {
+    progress: u64,
+    lineage: u64,
+}
+
+/// What a progress read did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgressEffect {
+    /// The position has changed: waiting readers should look again.
+    pub moved: bool,
+    /// The store has less than was known before the read: the lane went back and dropped all.
+    pub went_back: bool,
+    /// The lane went back while the read was under way: it says nothing, read again.
+    pub outdated: bool,
+}
+
+/// A worker's replay below the progress that it found.
+#[derive(Clone, Copy, Debug)]
+struct Replay {
+    position: u64,
+    time_ms: i64,
+    heard_at_ms: u64,
+}
+
+/// What a notice or a progress read means for cached entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Movement {
+    pub(super) gap: bool,
+    pub(super) moved: bool,
+    /// The notice's range ends at or below what was known before.
+    pub(super) behind: bool,
+    pub(super) may_have_gone_back: bool,
+}
+
+/// The freshness of one lane.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    progress: u64,
+    time_ms: i64,
+    replay: Option<Replay>,
+    /// The last notice says that its worker replays.
+    replaying: bool,
+    end: u64,
+    heard_at_ms: Option<u64>,
+    /// Raised whenever the position may go down: what began before says nothing about what comes after.
+    lineage: u64,
+    /// The store has lost rows, and its progress was not read since: nothing can be claimed.
+    unconfirmed: bool,
+    rules: QueryRules,
+}
+
+impl Freshness {
+    pub(super) fn new(rules: QueryRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.replay.map_or(self.progress, |replay| replay.position)
+    }
+
+    pub(super) fn lineage(&self) -> u64 {
+        self.lineage
+    }
+
+    /// Whether a notice was heard lately, and what the store has is known.
+    pub(super) fn is_fresh(&self, now_ms: u64) -> bool {
+        !self.unconfirmed && self.heard_at_ms.is_some_and(|heard| now_ms.saturating_sub(heard) < HEARTBEAT_SILENCE_MS)
+    }
+
+    pub(super) fn stamp(&self, now_ms: u64) -> Stamp {
+        let position = self.position();
+        let fresh = self.is_fresh(now_ms) || !self.rules.silence_bypasses;
+        Stamp {
+            position,
+            time_ms: self.replay.map_or(self.time_ms, |replay| replay.time_ms),
+            complete: fresh && !self.replaying && self.replay.is_none() && position >= self.end,
+        }
+    }
+
+    /// Takes in a notice of this lane.
+    pub(super) fn hear(&mut self, notice: &Notice, now_ms: u64) -> Movement {
+        let before = self.position();
+        self.heard_at_ms = Some(now_ms);
+        self.replaying = notice.replaying;
+        self.end = self.end.max(notice.end).max(notice.to);
+        if self.unconfirmed {
+            return Movement { gap: true, ..Movement::default() };
+        }
+        let replays_below = notice.replaying && notice.to < self.progress && self.rules.replay_lowers_position;
+        let gap = match (self.replay, replays_below) {
+            (_, true) => self.hear_replay(notice, now_ms),
+            (Some(replay), false) => self.hear_after_replay(notice, replay, now_ms),
+            (None, false) => self.advance(notice),
+        };
+        Movement {
+            gap,
+            moved: self.position() != before,
+            behind: notice.to <= before,
+            may_have_gone_back: self.replay.is_none() && notice.to < self.progress,
+        }
+    }
+
+    /// The usual notice: it joins on to what is known, or lies behind it, or leaves a gap.
+    fn advance(&mut self, notice: &Notice) -> bool {
+        let gap = notice.from > self.progress;
+        self.raise(notice.to, notice.time_ms);
+        gap
+    }
+
+    /// A worker tells how far it has replayed. Where a replay begins, everything is dropped: what the store has lost may
+    /// have been read already.
+    fn hear_replay(&mut self, notice: &Notice, now_ms: u64) -> bool {
+        let before = self.replay.map(|replay| replay.position);
+        let gap = before.is_none_or(|position| notice.from > position);
+        if before.is_none_or(|position| notice.to < position) {
+            self.lineage += 1;
+        }
+        let time_ms = if notice.time_ms == 0 { self.replay.map_or(0, |replay| replay.time_ms) } else { notice.time_ms };
+        self.replay = Some(Replay { position: notice.to, time_ms, heard_at_ms: now_ms });
+        gap
+    }
+
+    /// A notice while a replay is known that is not of a replay below progress: its end, or another worker that goes on.
+    fn hear_after_replay(&mut self, notice: &Notice, replay: Replay, now_ms: u64) -> bool {
+        let joins_on = notice.from <= replay.position;
+        let silent = now_ms.saturating_sub(replay.heard_at_ms) >= HEARTBEAT_SILENCE_MS;
+        if joins_on && notice.to >= self.progress {
+            self.replay = None;
+            self.raise(notice.to, notice.time_ms);
+            return false;
+        }
+        if silent {
+            self.replay = None;
+            self.progress = notice.to.max(replay.position);
+            self.time_ms = notice.time_ms.max(replay.time_ms);
+            return true;
+        }
+        self.raise(notice.to, notice.time_ms);
+        false
+    }
+
+    /// A notice for a checkpoint knows no time; then the one known stays.
+    fn raise(&mut self, sequence: u64, time_ms: i64) {
+        if sequence > self.progress {
+            self.progress = sequence;
+            self.time_ms = if time_ms == 0 { self.time_ms } else { time_ms };
+        } else if sequence == self.progress && self.time_ms == 0 {
+            self.time_ms = time_ms;
+        }
+    }
+
+    pub(super) fn begin_progress_read(&self) -> ProgressTicket {
+        ProgressTicket { progress: self.progress, lineage: self.lineage }
+    }
+
+    /// Takes in stored progress; the first value says whether entries must be dropped.
+    pub(super) fn learn(&mut self, ticket: ProgressTicket, sequence: u64, time_ms: i64) -> (bool, ProgressEffect) {
+        if ticket.lineage != self.lineage {
+            return (false, ProgressEffect { outdated: true, ..ProgressEffect::default() });
+        }
+        self.unconfirmed = false;
+        let before = self.position();
+        let went_back = sequence < ticket.progress;
+        if went_back {
+            self.lineage += 1;
+            self.replay = None;
+            (self.progress, self.time_ms) = (sequence, time_ms);
+        }
+        let ahead = sequence > self.progress;
+        if ahead {
+            self.learn_more(sequence, time_ms);
+        }
+        (went_back || ahead, ProgressEffect { moved: self.position() != before, went_back, outdated: false })
+    }
+
+    /// The store has more than the notices told. While a worker replays this is the progress that it found, and no more
+    /// is replayed than before.
+    fn learn_more(&mut self, sequence: u64, time_ms: i64) {
+        if self.replaying && self.replay.is_none() && self.rules.replay_lowers_position {
+            let heard_at_ms = self.heard_at_ms.unwrap_or(0);
+            self.replay = Some(Replay { position: self.progress, time_ms: self.time_ms, heard_at_ms });
+        }
+        (self.progress, self.time_ms) = (sequence, time_ms);
+    }
+
+    /// Acknowledged rows are gone: what began before says nothing any more, and until the next progress read nothing can
+    /// be claimed. Notices until then may still speak of what was lost.
+    pub(super) fn store_lost(&mut self) {
+        self.lineage += 1;
+        self.unconfirmed = true;
+        self.replay = None;
+        (self.progress, self.time_ms) = (0, 0);
+    }
+}

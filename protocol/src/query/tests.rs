@@ -1,0 +1,347 @@
+use ledger::{Account, AccountKey, BusinessDate, Tenant};
+use smol_str::SmolStr;
+
+use super::*;
+use crate::{
+    commit::Progress,
+    log::LogIdentity,
+    notice::{Changed, ChangedAccount, MAX_STOPPED_ACCOUNTS, Notice},
+};
+
+type Lane = QueryLane<u8, &'static str>;
+
+const SETTINGS: LaneSettings = LaneSettings { generation: 1, epoch: 1, partition: 0, cache_bytes: 1 << 20 };
+
+fn account(name: &str) -> AccountKey {
+    AccountKey { tenant: Tenant::parse("acme").unwrap(), account: Account::parse(name).unwrap() }
+}
+
+fn date(day: i32) -> BusinessDate {
+    BusinessDate::from_days(day).unwrap()
+}
+
+fn key(name: &str, day: i32) -> EntryKey<u8> {
+    EntryKey { account: account(name), until: date(day), representation: 0 }
+}
+
+fn notice(from: u64, to: u64, changed: &[(&str, i32)]) -> Notice {
+    let entry = |(name, day): &(&str, i32)| {
+        let AccountKey { tenant, account } = account(name);
+        ChangedAccount { tenant, account, date: date(*day) }
+    };
+    Notice {
+        generation: 1,
+        epoch: 1,
+        partition: 0,
+        from,
+        to,
+        time_ms: i64::try_from(to).unwrap() * 1_000,
+        end: to,
+        replaying: false,
+        changed: Changed::Accounts(changed.iter().map(entry).collect()),
+        stopped: Vec::new(),
+    }
+}
+
+fn replaying(from: u64, to: u64, changed: &[(&str, i32)]) -> Notice {
+    Notice { replaying: true, ..notice(from, to, changed) }
+}
+
+fn progress(sequence: u64) -> Progress {
+    let identity = LogIdentity { epoch: 1, stream_id: SmolStr::new("s"), partitions: 1 };
+    Progress { sequence, time_ms: i64::try_from(sequence).unwrap() * 1_000, identity }
+}
+
+/// A lane that has heard of position 10 just now (at 0 ms).
+fn lane() -> Lane {
+    let mut lane = Lane::new(SETTINGS);
+    lane.on_notice(&notice(10, 10, &[]), 0);
+    lane
+}
+
+fn begin(lane: &mut Lane, key: &EntryKey<u8>) -> FillTicket<u8> {
+    match lane.read(key, 0, 0) {
+        Reading::Fill(ticket) => ticket,
+        other => unreachable!("a fill was expected, not {other:?}"),
+    }
+}
+
+fn fill(lane: &mut Lane, key: &EntryKey<u8>) {
+    let ticket = begin(lane, key);
+    assert!(matches!(lane.finish_fill(ticket, Some(("bytes", 5)), 0), FillOutcome::Answer(_)));
+}
+
+fn is_cached(lane: &mut Lane, key: &EntryKey<u8>) -> bool {
+    matches!(lane.read(key, 0, 0), Reading::Cached(..))
+}
+
+#[test]
+fn a_filled_answer_is_served_with_the_present_stamp() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    lane.on_notice(&notice(10, 12, &[("b", 1)]), 1_000);
+    let Reading::Cached(value, stamp) = lane.read(&key("a", 5), 12, 1_000) else { unreachable!() };
+    assert_eq!((value, stamp), ("bytes", Stamp { position: 12, time_ms: 12_000, complete: true }));
+}
+
+#[test]
+fn a_notice_drops_its_accounts_from_the_date_on() {
+    let mut lane = lane();
+    for key in [key("a", 4), key("a", 5), key("a", 6), key("b", 9)] {
+        fill(&mut lane, &key);
+    }
+    let effect = lane.on_notice(&notice(10, 11, &[("a", 5)]), 0);
+    assert_eq!((effect.dropped, effect.gap, effect.moved), (2, false, true));
+    assert!(is_cached(&mut lane, &key("a", 4)) && is_cached(&mut lane, &key("b", 9)));
+    assert!(!is_cached(&mut lane, &key("a", 5)));
+}
+
+#[test]
+fn a_notice_wholly_behind_drops_what_it_lists() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let effect = lane.on_notice(&notice(3, 4, &[("a", 5)]), 0);
+    assert_eq!((effect.dropped, effect.moved, effect.may_have_gone_back), (1, false, true));
+}
+
+#[test]
+fn all_drops_everything() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let ticket = begin(&mut lane, &key("b", 5));
+    lane.on_notice(&Notice { changed: Changed::All, ..notice(10, 11, &[]) }, 0);
+    lane.finish_fill(ticket, Some(("old", 3)), 0);
+    assert_eq!((lane.cached_entries(), lane.cached_bytes()), (0, 0));
+}
+
+#[test]
+fn a_gap_drops_everything_and_spoils_fills_in_flight() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let ticket = begin(&mut lane, &key("b", 5));
+    assert!(lane.on_notice(&notice(11, 12, &[]), 0).gap);
+    assert!(!is_cached(&mut lane, &key("a", 5)));
+    let outcome = lane.finish_fill(ticket, Some(("old", 3)), 0);
+    assert_eq!(outcome, FillOutcome::Answer(Stamp { position: 10, time_ms: 10_000, complete: true }));
+    assert!(!is_cached(&mut lane, &key("b", 5)));
+}
+
+#[test]
+fn lost_notices_drop_like_a_gap() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let ticket = begin(&mut lane, &key("b", 5));
+    assert_eq!(lane.on_notices_lost(), 1);
+    lane.finish_fill(ticket, Some(("old", 3)), 0);
+    assert_eq!(lane.cached_entries(), 0);
+}
+
+#[test]
+fn a_fill_that_a_notice_touched_is_answered_but_not_cached() {
+    let mut lane = lane();
+    let ticket = begin(&mut lane, &key("a", 5));
+    lane.on_notice(&notice(10, 11, &[("a", 5)]), 0);
+    let outcome = lane.finish_fill(ticket, Some(("old", 3)), 0);
+    assert_eq!(outcome, FillOutcome::Answer(Stamp { position: 10, time_ms: 10_000, complete: true }));
+    assert!(!is_cached(&mut lane, &key("a", 5)));
+}
+
+#[test]
+fn a_fill_that_a_notice_of_later_dates_passed_is_cached() {
+    let mut lane = lane();
+    let ticket = begin(&mut lane, &key("a", 5));
+    lane.on_notice(&notice(10, 11, &[("a", 6), ("b", 1)]), 0);
+    lane.finish_fill(ticket, Some(("bytes", 5)), 0);
+    assert!(is_cached(&mut lane, &key("a", 5)));
+}
+
+#[test]
+fn readers_join_a_fill_that_satisfies_them_and_no_other() {
+    let mut lane = lane();
+    let first = begin(&mut lane, &key("a", 5));
+    assert!(matches!(lane.read(&key("a", 5), 10, 0), Reading::Join(id) if id == first.id()));
+    assert!(matches!(lane.read(&key("a", 5), 11, 0), Reading::Wait));
+    lane.on_notice(&notice(10, 11, &[("b", 1)]), 0);
+    let Reading::Fill(second) = lane.read(&key("a", 5), 11, 0) else { unreachable!() };
+    assert!(matches!(lane.read(&key("a", 5), 11, 0), Reading::Join(id) if id == second.id()));
+    lane.abandon_fill(first);
+    lane.abandon_fill(second);
+    assert_eq!(lane.fills_in_flight(), 0);
+}
+
+#[test]
+fn silence_bypasses_the_cache_and_ends_completeness() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    assert!(
+        matches!(lane.read(&key("a", 5), 0, HEARTBEAT_SILENCE_MS - 1), Reading::Cached(_, stamp) if stamp.complete)
+    );
+    let Reading::Fill(ticket) = lane.read(&key("a", 5), 0, HEARTBEAT_SILENCE_MS) else { unreachable!() };
+    assert!(!ticket.stamp().complete);
+    lane.on_notice(&notice(10, 10, &[]), 6_000);
+    assert!(matches!(lane.read(&key("a", 5), 0, 6_000), Reading::Cached(..)), "what was kept is good again");
+    lane.finish_fill(ticket, Some(("silent", 6)), 6_000);
+    assert!(matches!(lane.read(&key("a", 5), 0, 6_000), Reading::Cached("bytes", _)), "begun in silence: not cached");
+}
+
+#[test]
+fn complete_means_at_the_end_that_was_told() {
+    let mut lane = lane();
+    lane.on_notice(&Notice { end: 20, ..notice(10, 11, &[]) }, 0);
+    assert!(!lane.stamp(0).complete);
+    lane.on_notice(&notice(9, 9, &[]), 0);
+    assert!(!lane.stamp(0).complete, "an old worker's heartbeat does not move the end back");
+    lane.on_notice(&notice(11, 20, &[]), 0);
+    assert!(lane.stamp(0).complete);
+}
+
+#[test]
+fn notices_of_others_are_ignored() {
+    let mut lane = Lane::new(SETTINGS);
+    let ours = notice(0, 5, &[]);
+    for other in [
+        Notice { generation: 2, ..ours.clone() },
+        Notice { epoch: 2, ..ours.clone() },
+        Notice { partition: 1, ..ours.clone() },
+        Notice { from: 9, ..ours },
+    ] {
+        assert!(lane.on_notice(&other, 0).ignored);
+    }
+    assert_eq!((lane.stamp(0), lane.hears_notices(0)), (Stamp::default(), false));
+}
+
+#[test]
+fn while_a_worker_replays_the_replayed_position_counts() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let in_flight = begin(&mut lane, &key("b", 5));
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    assert_eq!((lane.stamp(0).position, lane.stamp(0).complete), (4, false));
+    assert!(matches!(lane.read(&key("a", 5), 10, 0), Reading::Wait));
+    assert_eq!(lane.finish_fill(in_flight, Some(("b", 1)), 0), FillOutcome::Again);
+    lane.on_notice(&notice(10, 12, &[]), 0);
+    assert_eq!(lane.stamp(0).position, 4, "a worker that goes on does not know of the loss");
+    lane.on_notice(&replaying(4, 8, &[]), 0);
+    assert_eq!(lane.stamp(0).position, 8);
+    lane.on_notice(&notice(8, 13, &[]), 0);
+    assert_eq!(lane.stamp(0), Stamp { position: 13, time_ms: 13_000, complete: true });
+}
+
+#[test]
+fn a_replay_that_falls_silent_gives_way() {
+    let mut lane = lane();
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    lane.on_notice(&notice(10, 12, &[]), HEARTBEAT_SILENCE_MS - 1);
+    assert_eq!(lane.stamp(0).position, 4);
+    assert!(lane.on_notice(&notice(12, 12, &[]), HEARTBEAT_SILENCE_MS).gap);
+    assert_eq!(lane.stamp(0).position, 12);
+}
+
+#[test]
+fn progress_found_during_a_replay_is_not_claimed() {
+    let mut lane = Lane::new(SETTINGS);
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    let ticket = lane.begin_progress_read();
+    lane.finish_progress_read(ticket, Some(&progress(10)));
+    assert_eq!(lane.stamp(0).position, 4);
+}
+
+#[test]
+fn a_progress_read_ahead_of_the_notices_counts_as_a_gap() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let ticket = lane.begin_progress_read();
+    let effect = lane.finish_progress_read(ticket, Some(&progress(11)));
+    assert!(effect.moved && !effect.went_back);
+    assert_eq!((lane.cached_entries(), lane.stamp(0).position), (0, 11));
+}
+
+#[test]
+fn a_progress_read_that_a_notice_overtook_changes_nothing() {
+    let mut lane = lane();
+    let ticket = lane.begin_progress_read();
+    lane.on_notice(&notice(10, 15, &[]), 0);
+    assert_eq!(lane.finish_progress_read(ticket, Some(&progress(12))), ProgressEffect::default());
+    assert_eq!(lane.stamp(0).position, 15);
+}
+
+#[test]
+fn a_store_that_went_back_takes_the_lane_with_it() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let in_flight = begin(&mut lane, &key("b", 5));
+    assert!(lane.on_notice(&notice(7, 7, &[]), 0).may_have_gone_back);
+    let (first, second) = (lane.begin_progress_read(), lane.begin_progress_read());
+    assert!(lane.finish_progress_read(first, Some(&progress(7))).went_back);
+    assert!(lane.finish_progress_read(second, Some(&progress(10))).outdated);
+    assert_eq!((lane.stamp(0).position, lane.cached_entries()), (7, 0));
+    assert_eq!(lane.finish_fill(in_flight, Some(("b", 1)), 0), FillOutcome::Again);
+}
+
+#[test]
+fn a_lost_store_claims_nothing_until_progress_is_read() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    assert_eq!((lane.on_store_lost(), lane.stamp(0).position), (1, 0));
+    lane.on_notice(&notice(10, 10, &[]), 0);
+    assert_eq!((lane.stamp(0).position, lane.hears_notices(0)), (0, false), "a notice may speak of what was lost");
+    let ticket = lane.begin_progress_read();
+    lane.finish_progress_read(ticket, Some(&progress(9)));
+    assert_eq!(lane.stamp(0).position, 9);
+}
+
+#[test]
+fn a_notice_without_a_time_keeps_the_time_known() {
+    let mut lane = lane();
+    lane.on_notice(&Notice { time_ms: 0, ..notice(10, 11, &[]) }, 0);
+    assert_eq!((lane.stamp(0).position, lane.stamp(0).time_ms), (11, 10_000));
+}
+
+#[test]
+fn a_stopped_account_stays_so_until_it_was_looked_at_again() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    let stop = Notice { stopped: vec![account("a")], ..notice(10, 11, &[]) };
+    lane.on_notice(&stop, 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped));
+    lane.on_notice(&notice(11, 12, &[("b", 5)]), 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped));
+    lane.on_notice(&notice(12, 13, &[("a", 5)]), 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Fill(_)));
+}
+
+#[test]
+fn too_many_stopped_accounts_stop_the_lane() {
+    let mut lane = lane();
+    for number in 0..=MAX_STOPPED_ACCOUNTS {
+        lane.on_notice(&Notice { stopped: vec![account(&format!("a{number}"))], ..notice(10, 10, &[]) }, 0);
+    }
+    assert!(matches!(lane.read(&key("another", 5), 0, 0), Reading::Stopped));
+}
+
+#[test]
+fn the_budget_is_kept_and_what_is_read_stays() {
+    let budget = 10 * (cache::ENTRY_OVERHEAD_BYTES + 5);
+    let mut lane = Lane::new(LaneSettings { cache_bytes: budget, ..SETTINGS });
+    lane.on_notice(&notice(0, 10, &[]), 0);
+    fill(&mut lane, &key("hot", 5));
+    for day in 0..100 {
+        assert!(is_cached(&mut lane, &key("hot", 5)), "read since its last turn");
+        fill(&mut lane, &key("cold", day));
+        assert!(lane.cached_bytes() <= budget);
+    }
+    assert_eq!(lane.cached_entries(), 10);
+    let ticket = begin(&mut lane, &key("huge", 1));
+    lane.finish_fill(ticket, Some(("huge", budget)), 0);
+    assert_eq!(lane.cached_entries(), 10, "what alone exceeds the budget is not kept");
+}
+
+#[test]
+fn a_position_of_another_epoch_means_nothing() {
+    let position = |text: &str| text.parse::<crate::position::Position>().unwrap();
+    assert_eq!(Demand::at_least(position("2.0.5"), 1, Some(4)), Err(DemandError::UnknownEpoch));
+    assert_eq!(Demand::at_least(position("1.4.5"), 1, Some(4)), Err(DemandError::UnknownPartition));
+    let demand = Demand::at_least(position("1.0.5-3.9"), 1, Some(4)).unwrap();
+    assert_eq!((demand.of_lane(0), demand.of_lane(1), demand.of_lane(3)), (5, 0, 9));
+    assert_eq!(Demand::nothing().of_lane(3), 0);
+}

@@ -1,0 +1,307 @@
+//! A store in memory that can be broken: the port's operations, one batch at a time, with crashes that take back what was
+//! not yet synced.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use ledger::{Account, AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, Tenant, WindowKey};
+
+use super::tables::{OwnerRows, StoreRules, Tables};
+pub use super::tables::Put;
+use crate::{
+    commit::{Commit, JOURNAL_BUCKET_FACTS, PartitionState},
+    load::{JournalEntry, LoadRequest, Loaded, RowsLoaded, RowsWanted, WindowLoaded},
+    log::LogMark,
+};
+
+/// How commits are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreMode {
+    /// As a whole: like the embedded store.
+    Atomic,
+    /// Batch by batch, in phases: like CQL.
+    Stepwise,
+}
+
+/// Which rows a reader wants: inclusive ranges of row starts by grain.
+pub type Ranges = [(Grain, BusinessDate, BusinessDate)];
+
+/// Nodes of a stepwise store; each has its own commit log.
+pub const NODES: usize = 3;
+
+/// A store in memory. Its calls are synchronous and never fail; what fails is simulated around it.
+#[derive(Clone, Debug)]
+pub struct SimulatedStore {
+    mode: StoreMode,
+    rules: StoreRules,
+    bucket_facts: u64,
+    fold_version: Option<u32>,
+    /// What readers see.
+    current: Tables,
+    /// What a crash of any node leaves.
+    durable: Tables,
+    /// Journal rows that are there for a worker, but not for readers.
+    halves: Tables,
+    /// Writes that a crash may take back, in the order in which they landed.
+    unsynced: Vec<Landed>,
+    generations: [u32; NODES],
+    /// What went wrong beyond repair: two writes with equal stamps and different bytes.
+    broken: Option<String>,
+}
+
+/// A batch as it landed; the store's own time.
+#[derive(Clone, Debug)]
+struct Landed {
+    at_ms: u64,
+    node: usize,
+    puts: Vec<Put>,
+}
+
+impl SimulatedStore {
+    /// An empty store.
+    pub fn new(mode: StoreMode) -> Self {
+        Self::with_rules(mode, StoreRules::default(), JOURNAL_BUCKET_FACTS)
+    }
+
+    /// A store with rules left out, or with small journal buckets.
+    pub(crate) fn with_rules(mode: StoreMode, rules: StoreRules, bucket_facts: u64) -> Self {
+        Self {
+            mode,
+            rules,
+            bucket_facts,
+            fold_version: None,
+            current: Tables::default(),
+            durable: Tables::default(),
+            halves: Tables::default(),
+            unsynced: Vec::new(),
+            generations: [1; NODES],
+            broken: None,
+        }
+    }
+
+    /// How commits are written.
+    pub fn mode(&self) -> StoreMode {
+        self.mode
+    }
+
+    /// Remembers the fold version when the store is empty; says which one filled it.
+    pub fn open_generation(&mut self, fold_version: u32) -> u32 {
+        *self.fold_version.get_or_insert(fold_version)
+    }
+
+    /// What is stored of a partition; the default when nothing is.
+    pub fn partition_state(&self, partition: u16) -> PartitionState {
+        PartitionState {
+            head: self.current.heads.get(&partition).copied().unwrap_or_default(),
+            progress: self.current.progress.get(&partition).cloned(),
+            checkpoint: self.current.checkpoints.get(&partition).copied().unwrap_or_default(),
+        }
+    }
+
+    /// All that is asked for, at one moment.
+    pub fn load(&self, partition: u16, request: &LoadRequest) -> Loaded {
+        let Loaded { accounts, tenants, .. } = self.load_rows(partition, request);
+        Loaded { accounts, tenants, windows: self.load_windows(request) }
+    }
+
+    /// The rows of a request: what is read first.
+    pub fn load_rows(&self, partition: u16, request: &LoadRequest) -> Loaded {
+        let account = |wanted: &RowsWanted<AccountKey>| rows_loaded(wanted, self.current.balances.get(&wanted.owner));
+        let tenant = |wanted: &RowsWanted<Tenant>| {
+            rows_loaded(wanted, self.current.rollups.get(&(wanted.owner.clone(), partition)))
+        };
+        Loaded {
+            accounts: request.accounts.iter().map(account).collect(),
+            tenants: request.tenants.iter().map(tenant).collect(),
+            windows: Vec::new(),
+        }
+    }
+
+    /// The journals of a request: what is read after its rows.
+    pub fn load_windows(&self, request: &LoadRequest) -> Vec<WindowLoaded> {
+        let load = |window: &WindowKey| {
+            let facts = self.current.facts_with(&self.halves, window, self.bucket_facts);
+            WindowLoaded { window: window.clone(), entries: facts.iter().map(journal_entry).collect() }
+        };
+        request.windows.iter().map(load).collect()
+    }
+
+    /// The batches of a commit, in phases: one is written only when the one before is acknowledged; inside a phase any order
+    /// will do. An atomic store has one batch.
+    pub fn commit_steps(&self, commit: &Commit) -> Vec<Vec<Vec<Put>>> {
+        let phases = phases(commit);
+        if self.mode == StoreMode::Atomic {
+            return vec![vec![phases.into_iter().flatten().collect()]];
+        }
+        let alone = |phase: Vec<Put>| phase.into_iter().map(|put| vec![put]).collect();
+        if self.rules.ordered_phases {
+            phases.into_iter().map(alone).filter(|phase: &Vec<_>| !phase.is_empty()).collect()
+        } else {
+            vec![alone(phases.into_iter().flatten().collect())]
+        }
+    }
+
+    /// A batch lands.
+    pub fn apply(&mut self, puts: &[Put], now_ms: u64) {
+        self.sync(now_ms);
+        for put in puts {
+            if let Err(what) = self.current.put(put, self.rules) {
+                self.broken.get_or_insert(what);
+            }
+        }
+        let node = puts.first().map_or(0, |put| self.node_of(put));
+        self.unsynced.push(Landed { at_ms: now_ms, node, puts: puts.to_vec() });
+    }
+
+    /// A journal write that was never acknowledged lands on few replicas. A worker reads the column of the digests, and what
+    /// it reads is repaired on all of them; the other columns are not, and no reader finds the launches.
+    pub(crate) fn apply_half(&mut self, puts: &[Put]) {
+        for put in puts.iter().filter(|put| matches!(put, Put::Journal(_))) {
+            drop(self.halves.put(put, self.rules));
+        }
+    }
+
+    /// Writes a commit, all of it.
+    pub fn commit(&mut self, commit: &Commit, now_ms: u64) {
+        for batch in self.commit_steps(commit).into_iter().flatten() {
+            self.apply(&batch, now_ms);
+        }
+    }
+
+    /// Moves the checkpoint forward.
+    pub fn write_checkpoint(&mut self, partition: u16, checkpoint: LogMark, now_ms: u64) {
+        self.apply(&[Put::Checkpoint(partition, checkpoint)], now_ms);
+    }
+
+    /// An account's rows in these ranges, and its static `applied`.
+    pub fn account_view(&self, key: &AccountKey, ranges: &Ranges) -> (Option<u64>, Vec<(RowKey, Balance)>) {
+        view(self.current.balances.get(key), ranges)
+    }
+
+    /// A tenant's roll-up rows of one lane.
+    pub fn rollup_view(&self, tenant: &Tenant, partition: u16, ranges: &Ranges) -> RowsLoaded<Tenant> {
+        let (applied, rows) = view(self.current.rollups.get(&(tenant.clone(), partition)), ranges);
+        RowsLoaded { owner: tenant.clone(), applied, rows }
+    }
+
+    /// Launches of a window behind `after` with a sequence up to `upto`, at most `limit`; whether there are more.
+    pub fn launches(&self, window: &WindowKey, after: Option<Place>, upto: u64, limit: usize) -> (Vec<Fact>, bool) {
+        let is_wanted = |fact: &Fact| after.is_none_or(|after| fact.place > after) && fact.place.sequence <= upto;
+        let mut facts = self.current.facts(window, self.bucket_facts);
+        facts.retain(is_wanted);
+        let more = facts.len() > limit;
+        facts.truncate(limit);
+        (facts, more)
+    }
+
+    /// Accounts of a tenant behind `after`, at most `limit`.
+    pub fn accounts(&self, tenant: &Tenant, after: Option<&Account>, limit: usize) -> Vec<Account> {
+        let accounts = self.current.accounts.get(tenant).into_iter().flatten();
+        accounts.filter(|account| after.is_none_or(|after| *account > after)).take(limit).cloned().collect()
+    }
+
+    /// How often each node has started.
+    pub fn generations(&self) -> [u32; NODES] {
+        self.generations
+    }
+
+    /// Two writes with equal stamps and different bytes, if there were any.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// What a crash would leave.
+    pub(crate) fn durable(&self) -> &Tables {
+        &self.durable
+    }
+
+    /// What readers see.
+    pub(crate) fn current(&self) -> &Tables {
+        &self.current
+    }
+
+    /// Makes what landed more than a sync period ago durable. An atomic store syncs when it likes: here never.
+    pub(crate) fn sync(&mut self, now_ms: u64) {
+        let synced = self.unsynced.iter().take_while(|landed| landed.at_ms + SYNC_PERIOD_MS <= now_ms).count();
+        if self.mode == StoreMode::Stepwise {
+            for landed in self.unsynced.drain(..synced) {
+                landed.puts.iter().for_each(|put| drop(self.durable.put(put, self.rules)));
+            }
+        }
+    }
+
+    /// A node crashes and loses what landed on it after `cut_ms`, but nothing that was synced. An atomic store has one
+    /// node, and is reopened at an older state.
+    pub(crate) fn crash(&mut self, node: usize, cut_ms: u64, now_ms: u64) {
+        self.sync(now_ms);
+        let is_lost = |landed: &Landed| (self.mode == StoreMode::Atomic || landed.node == node) && landed.at_ms > cut_ms;
+        self.unsynced.retain(|landed| !is_lost(landed));
+        self.generations[node] += 1;
+        self.current = self.durable.clone();
+        for put in self.unsynced.iter().flat_map(|landed| &landed.puts) {
+            drop(self.current.put(put, self.rules));
+        }
+    }
+
+    /// Which node keeps the partition that a batch is written into.
+    fn node_of(&self, put: &Put) -> usize {
+        let mut hasher = DefaultHasher::new();
+        match put {
+            Put::Head(partition, _) | Put::Progress(partition, _) | Put::Checkpoint(partition, _) => {
+                partition.hash(&mut hasher);
+            }
+            Put::Journal(chunk) => (&chunk.window, chunk.bucket).hash(&mut hasher),
+            Put::Account(key) => key.tenant.hash(&mut hasher),
+            Put::Balances(batch) => batch.key.hash(&mut hasher),
+            Put::Rollups(partition, batch) => (&batch.tenant, partition).hash(&mut hasher),
+        }
+        usize::try_from(hasher.finish() % NODES as u64).unwrap_or(0)
+    }
+}
+
+/// After so long a node has synced its commit log.
+pub(crate) const SYNC_PERIOD_MS: u64 = 10_000;
+
+/// The parts of a commit in the order in which they must be acknowledged.
+fn phases(commit: &Commit) -> Vec<Vec<Put>> {
+    let partition = commit.partition;
+    let journal = commit.journal.iter().cloned().map(Put::Journal);
+    let accounts = commit.accounts.iter().cloned().map(Put::Account);
+    vec![
+        vec![Put::Head(partition, commit.head)],
+        journal.chain(accounts).collect(),
+        commit.balances.iter().cloned().map(Put::Balances).collect(),
+        commit.rollups.iter().cloned().map(|batch| Put::Rollups(partition, batch)).collect(),
+        vec![Put::Progress(partition, commit.progress.clone())],
+        commit.checkpoint.iter().map(|mark| Put::Checkpoint(partition, *mark)).collect(),
+    ]
+}
+
+fn rows_loaded<Owner: Clone>(wanted: &RowsWanted<Owner>, stored: Option<&OwnerRows>) -> RowsLoaded<Owner> {
+    let is_wanted = |key: &RowKey| match key.grain {
+        Grain::Day => wanted.days.contains(&key.start),
+        Grain::Month => wanted.months.contains(&key.start),
+        Grain::Lifetime => wanted.lifetime,
+    };
+    let rows = stored.into_iter().flat_map(|stored| &stored.rows).filter(|(key, _)| is_wanted(key));
+    let rows = rows.map(|(key, balance)| (*key, *balance)).collect();
+    RowsLoaded { owner: wanted.owner.clone(), applied: stored.map(|stored| stored.applied), rows }
+}
+
+fn view(stored: Option<&OwnerRows>, ranges: &Ranges) -> (Option<u64>, Vec<(RowKey, Balance)>) {
+    let Some(stored) = stored else { return (None, Vec::new()) };
+    let is_wanted = |key: &RowKey| {
+        ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start))
+    };
+    let rows = stored.rows.iter().filter(|(key, _)| is_wanted(key)).map(|(key, balance)| (*key, *balance)).collect();
+    (Some(stored.applied), rows)
+}
+
+fn journal_entry(fact: &Fact) -> JournalEntry {
+    JournalEntry {
+        place: fact.place,
+        id_digest: fact.id_digest,
+        content_digest: fact.content_digest,
+        kind: fact.kind,
+        currency: fact.currency,
+    }
+}

@@ -1,0 +1,469 @@
+//! The worker's core: folds one lane of the log into commits, without I/O.
+//!
+//! # What the driver does
+//! | when | call |
+//! |---|---|
+//! | at the start | read [`PartitionState`], [`Worker::start`]; then fetch the messages at [`Worker::marks_to_verify`], [`Worker::verify`] |
+//! | whenever the reader is recreated | read [`PartitionState`] again where workers of other processes write, [`Worker::store_says`]; the marks again, before anything is offered |
+//! | a message is read (from [`Worker::read_from`] on) | [`ParsedMessage::parse`], on any thread; [`Worker::offer`] while [`Worker::has_room`] |
+//! | always, and at least every second | [`Worker::next`], and do what the [`Step`] says |
+//! | every second | publish [`Worker::heartbeat`] |
+//! | the lane's end is known anew | [`Worker::log_ends_at`] |
+//! | the store is not atomic, every few seconds | ask all nodes for their generation; all as at the start: [`Worker::store_unchanged`] |
+//! | the store lost rows (`Lost`, a node's generation changed) | drop the worker, start a new one from what is stored |
+//!
+//! # How a run of messages goes
+//! gather (cut on message boundaries) → load what is not held → check the days loaded → decide entry by entry what counts →
+//! apply it to rows → park bad lines → commit → notify → move the checkpoint, when safe. One run at a time; meanwhile
+//! messages are read ahead, so that the next run takes all that has gathered.
+//!
+//! Nothing of a run is visible outside before its commit, and everything in a commit is idempotent: a worker may be dropped
+//! at any moment.
+
+mod build;
+mod claims;
+pub(crate) mod config;
+mod counters;
+mod day_check;
+mod fold;
+mod held;
+mod loading;
+mod parking;
+mod parse;
+mod queue;
+mod refusal;
+mod rows;
+mod run;
+mod slots;
+mod step;
+mod stops;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::sync::Arc;
+
+pub use config::WorkerConfig;
+pub use counters::Counters;
+pub use parse::{BadLine, ParsedEntry, ParsedMessage};
+pub use refusal::Refusal;
+pub use step::{RestartReason, Step};
+
+use claims::Claims;
+use config::{Bounds, Rules};
+use fold::{Decided, Lane};
+use held::Held;
+use queue::ReadAhead;
+use run::Run;
+use stops::Stops;
+use verify::Known;
+
+use crate::{
+    commit::{Commit, PartitionState, Progress},
+    load::{LoadRequest, Loaded},
+    log::{LogIdentity, LogMark},
+    notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice},
+    parked::ParkedMessage,
+};
+
+/// Version of the fold's rules. A generation filled by another version must not be written into.
+pub const FOLD_VERSION: u32 = 1;
+
+/// See the head of this module.
+#[derive(Debug)]
+pub struct Worker {
+    config: WorkerConfig,
+    bounds: Bounds,
+    rules: Rules,
+    identity: LogIdentity,
+    partition: u16,
+    generation: u32,
+    queue: ReadAhead,
+    held: Held,
+    claims: Claims,
+    stops: Stops,
+    phase: Phase,
+    /// Number of the last run.
+    runs: u64,
+    /// Up to here rows may exist, as far as this worker knows.
+    head: LogMark,
+    /// Whether the log was found to agree with the store when the worker started.
+    is_verified: bool,
+    stored_progress: Option<Known>,
+    /// Up to here all is committed, and the log's time of that message (0 while unknown).
+    committed: LogMark,
+    committed_time_ms: i64,
+    /// Up to here the store keeps everything, whatever happens.
+    safe: LogMark,
+    /// Where the store says that a worker resumes.
+    checkpoint: LogMark,
+    /// The progress found at the start: below it the worker replays.
+    progress_at_start: u64,
+    log_end: u64,
+    /// Notice to be handed out next.
+    notice: Option<Notice>,
+    refusal: Option<Refusal>,
+    restart: Option<RestartReason>,
+    last_call_ms: u64,
+    /// What was safe when nothing could be evicted: to try again before that moves is in vain.
+    eviction_failed_at: Option<u64>,
+    counters: Counters,
+}
+
+/// What the worker waits for.
+#[derive(Debug)]
+enum Phase {
+    /// Nothing: a run may begin.
+    Idle,
+    Loading(Run, Arc<LoadRequest>),
+    Parking(Folded),
+    Committing(Folded),
+    /// Only where the rule about parking first is left out.
+    ParkingLate(Folded),
+    WritingCheckpoint(LogMark),
+}
+
+/// A run that is decided and applied, on its way out.
+#[derive(Clone, Debug)]
+struct Folded {
+    parked: Arc<Vec<ParkedMessage>>,
+    commit: Arc<Commit>,
+    mark: LogMark,
+    changed: Changed,
+}
+
+impl Worker {
+    /// A worker of `partition` that goes on where the store says. `now_ms` is any clock that does not go back.
+    ///
+    /// # Errors
+    /// Log and store do not belong together.
+    pub fn start(
+        config: WorkerConfig,
+        identity: LogIdentity,
+        partition: u16,
+        generation: u32,
+        state: &PartitionState,
+        now_ms: u64,
+    ) -> Result<Self, Refusal> {
+        verify::check_state(&identity, partition, state)?;
+        let progress = state.progress.as_ref();
+        let progress_at_start = verify::progress_of(state);
+        let at_checkpoint = progress.filter(|progress| progress.sequence == state.checkpoint.sequence);
+        Ok(Self {
+            claims: Claims::new(config.checkpoint_lag_ms),
+            config,
+            bounds: Bounds::default(),
+            rules: Rules::default(),
+            identity,
+            partition,
+            generation,
+            queue: ReadAhead::default(),
+            held: Held::default(),
+            stops: Stops::default(),
+            phase: Phase::Idle,
+            runs: 0,
+            head: state.head,
+            is_verified: false,
+            stored_progress: Known::of_progress(progress),
+            committed: state.checkpoint,
+            committed_time_ms: at_checkpoint.map_or(0, |progress| progress.time_ms),
+            safe: state.checkpoint,
+            checkpoint: state.checkpoint,
+            progress_at_start,
+            log_end: 0,
+            notice: None,
+            refusal: None,
+            restart: None,
+            last_call_ms: now_ms,
+            eviction_failed_at: None,
+            counters: Counters::default(),
+        })
+    }
+
+    /// A worker with other bounds, or with rules left out.
+    pub(crate) fn with_rules(mut self, bounds: Bounds, rules: Rules) -> Self {
+        (self.bounds, self.rules) = (bounds, rules);
+        self
+    }
+
+    /// The first stream sequence to read, after the start or when the reader is recreated.
+    pub fn read_from(&self) -> u64 {
+        self.last_read() + 1
+    }
+
+    fn last_read(&self) -> u64 {
+        self.queue.last_sequence().unwrap_or(self.committed.sequence)
+    }
+
+    /// Whether another message may be offered.
+    pub fn has_room(&self) -> bool {
+        self.queue.bytes() < self.config.read_ahead_bytes
+    }
+
+    /// Takes the next message of the lane. One that was offered before is ignored.
+    pub fn offer(&mut self, parsed: ParsedMessage) {
+        if parsed.sequence() > self.last_read() {
+            self.log_end = self.log_end.max(parsed.sequence());
+            self.queue.push(parsed);
+        }
+    }
+
+    /// The last sequence of the lane, as far as the driver knows.
+    pub fn log_ends_at(&mut self, sequence: u64) {
+        self.log_end = self.log_end.max(sequence);
+    }
+
+    /// What to do next. Says the same again until it is acknowledged, but for notices.
+    pub fn next(&mut self, now_ms: u64) -> Step {
+        self.notice_standstill(now_ms);
+        if let Some(reason) = self.restart {
+            return Step::Restart(reason);
+        }
+        if let Some(refusal) = &self.refusal {
+            return Step::Refuse(refusal.clone());
+        }
+        if let Some(notice) = self.notice.take() {
+            return Step::Notify(notice);
+        }
+        if matches!(self.phase, Phase::Idle) {
+            self.begin();
+        }
+        self.step()
+    }
+
+    fn step(&self) -> Step {
+        match &self.phase {
+            Phase::Idle => self.refusal.clone().map_or(Step::Wait, Step::Refuse),
+            Phase::Loading(_, request) => Step::Load(Arc::clone(request)),
+            Phase::Parking(folded) | Phase::ParkingLate(folded) => Step::Park(Arc::clone(&folded.parked)),
+            Phase::Committing(folded) => Step::Commit(Arc::clone(&folded.commit)),
+            Phase::WritingCheckpoint(mark) => Step::WriteCheckpoint(*mark),
+        }
+    }
+
+    /// Begins what is due: the checkpoint first, then the next run.
+    fn begin(&mut self) {
+        if let Some(mark) = self.checkpoint_due() {
+            self.phase = Phase::WritingCheckpoint(mark);
+            return;
+        }
+        if self.queue.is_empty() || !self.make_room() {
+            return;
+        }
+        self.runs += 1;
+        let (queue, held) = (&mut self.queue, &mut self.held);
+        let run = Run::gather(self.runs, queue, held, &self.config, &self.bounds, self.rules);
+        self.stops.mark(&run, &mut self.held);
+        self.load_or_fold(run);
+    }
+
+    /// The safe position, as far as it may become the checkpoint and is not. An atomic store has it from the commit.
+    fn checkpoint_due(&self) -> Option<LogMark> {
+        if self.config.atomic_commits {
+            return None;
+        }
+        let mark = self.below_ceiling(self.safe);
+        (mark.sequence > self.checkpoint.sequence).then_some(mark)
+    }
+
+    fn below_ceiling(&self, mark: LogMark) -> LogMark {
+        let ceiling = self.stops.ceiling(&self.held).filter(|_| self.rules.checkpoint_stays_below_stop);
+        ceiling.filter(|ceiling| ceiling.sequence < mark.sequence).unwrap_or(mark)
+    }
+
+    /// Keeps the memory's budget. False when folding has to wait until more is safe in the store.
+    fn make_room(&mut self) -> bool {
+        if self.held.memory_bytes() <= self.config.memory_bytes {
+            return true;
+        }
+        let safe = if self.rules.evict_only_safe { self.safe.sequence } else { u64::MAX };
+        if self.eviction_failed_at != Some(safe) {
+            self.held.evict(self.config.memory_bytes, safe);
+            self.eviction_failed_at = None;
+        }
+        // With no claim pending nothing will become safe by waiting: a run may need more than the budget by itself.
+        let waits = self.held.memory_bytes() > self.config.memory_bytes && !self.claims.is_empty();
+        if waits && self.eviction_failed_at.is_none() {
+            self.eviction_failed_at = Some(safe);
+            self.counters.memory_waits += 1;
+        }
+        !waits
+    }
+
+    fn load_or_fold(&mut self, run: Run) {
+        match loading::request(&run, &self.held, self.bounds.load_windows) {
+            Some(request) => self.phase = Phase::Loading(run, request),
+            None => self.fold(run),
+        }
+    }
+
+    /// Acknowledges [`Step::Load`].
+    pub fn loaded(&mut self, loaded: Loaded) {
+        let Phase::Loading(run, request) = std::mem::replace(&mut self.phase, Phase::Idle) else { return };
+        self.counters.loads += 1;
+        self.counters.windows_loaded += request.windows.len() as u64;
+        let damaged = loading::install(&request, loaded, &mut self.held, self.committed, self.rules);
+        for key in damaged {
+            self.stops.stop(key, self.committed, &mut self.held);
+        }
+        self.stops.wait_for(loading::waiting(&request, &self.held));
+        self.load_or_fold(run);
+    }
+
+    /// Decides, applies and stamps a run of which everything is held.
+    fn fold(&mut self, mut run: Run) {
+        let Some((mark, time_ms)) = run.end() else { return };
+        let lane = Lane { epoch: self.identity.epoch, partition: self.partition };
+        let decided = fold::decide(&mut run, &mut self.held, lane, (&self.bounds, self.rules), &mut self.counters);
+        self.stops.check_up_to(mark.sequence, &mut self.held);
+        if self.stops.accounts().len() > MAX_STOPPED_ACCOUNTS {
+            let accounts = self.stops.accounts().len();
+            self.refusal = Some(Refusal::TooManyStopped { partition: self.partition, accounts });
+            return;
+        }
+        fold::apply(&run, &mut self.held, self.rules);
+        fold::stamp(&run, &mut self.held, mark.sequence);
+        let folded = self.build(&run, decided, mark, time_ms);
+        let parks_first = self.rules.park_before_commit && !folded.parked.is_empty();
+        self.phase = if parks_first { Phase::Parking(folded) } else { Phase::Committing(folded) };
+    }
+
+    fn build(&mut self, run: &Run, decided: Decided, mark: LogMark, time_ms: i64) -> Folded {
+        let held = &mut self.held;
+        let changed = build::changed(&decided.accounts, held, self.stops.notice_bytes());
+        let accounts = build::first_touched(&decided.accounts, held, self.rules);
+        let journal = build::journal(run, held);
+        let balances = build::balances(run, held, mark.sequence);
+        let rollups = build::rollups(run, held, mark.sequence);
+        let changed = if self.rules.notice_lists_unwritten { changed } else { build::only_written(changed, &balances) };
+        let identity = self.identity.clone();
+        let commit = Commit {
+            partition: self.partition,
+            head: self.head_for(mark),
+            journal,
+            accounts,
+            balances,
+            rollups,
+            progress: Progress { sequence: mark.sequence, time_ms, identity },
+            checkpoint: Some(mark).filter(|mark| self.config.atomic_commits && self.below_ceiling(*mark) == *mark),
+        };
+        if commit.head.sequence > self.head.sequence {
+            self.head = commit.head;
+        }
+        Folded { parked: Arc::new(decided.parked), commit: Arc::new(commit), mark, changed }
+    }
+
+    /// What a commit up to `mark` says of the rows that may exist. Where the store is not atomic that is all that is read,
+    /// so that the next commit need not wait for its own head.
+    fn head_for(&self, mark: LogMark) -> LogMark {
+        if !self.rules.head_covers_rows {
+            return self.committed;
+        }
+        let last_read = self.queue.last_mark().filter(|_| !self.config.atomic_commits);
+        last_read.filter(|last| last.sequence > mark.sequence).unwrap_or(mark)
+    }
+
+    /// Acknowledges [`Step::Park`].
+    pub fn parked(&mut self) {
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Parking(folded) => Phase::Committing(folded),
+            Phase::ParkingLate(_) => Phase::Idle,
+            other => other,
+        };
+    }
+
+    /// Acknowledges [`Step::Commit`].
+    pub fn committed(&mut self, now_ms: u64) {
+        self.notice_standstill(now_ms);
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Committing(folded) => self.finish(folded, now_ms),
+            other => other,
+        };
+    }
+
+    fn finish(&mut self, folded: Folded, now_ms: u64) -> Phase {
+        let commit = &folded.commit;
+        self.counters.commits += 1;
+        self.counters.chunks_written += commit.journal.len() as u64;
+        let rows = commit.balances.iter().map(|batch| batch.rows.len());
+        let rows = rows.chain(commit.rollups.iter().map(|batch| batch.rows.len()));
+        self.counters.rows_written += rows.sum::<usize>() as u64;
+        let from = std::mem::replace(&mut self.committed, folded.mark);
+        self.committed_time_ms = commit.progress.time_ms;
+        self.checkpoint = commit.checkpoint.unwrap_or(self.checkpoint);
+        if self.config.atomic_commits || !self.rules.checkpoint_lags {
+            self.safe = folded.mark;
+        } else {
+            self.claims.committed(folded.mark, now_ms);
+        }
+        self.notice = Some(Notice { from: from.sequence, changed: folded.changed.clone(), ..self.heartbeat() });
+        let parks_late = !self.rules.park_before_commit && !folded.parked.is_empty();
+        if parks_late { Phase::ParkingLate(folded) } else { Phase::Idle }
+    }
+
+    /// Acknowledges [`Step::WriteCheckpoint`].
+    pub fn checkpoint_written(&mut self) {
+        if let Phase::WritingCheckpoint(mark) = self.phase {
+            self.checkpoint = mark;
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Every live node of the store has just answered with the generation that it had when this worker started. The
+    /// question was put at most half the checkpoint's lag ago.
+    pub fn store_unchanged(&mut self, now_ms: u64) {
+        self.notice_standstill(now_ms);
+        if self.restart.is_none()
+            && let Some(mark) = self.claims.store_unchanged(now_ms)
+        {
+            self.safe = mark;
+        }
+    }
+
+    /// A worker that stood still may hold answers of the store from before, and take them for new ones: it starts anew.
+    fn notice_standstill(&mut self, now_ms: u64) {
+        let stood_still_ms = now_ms.saturating_sub(self.last_call_ms);
+        self.last_call_ms = now_ms;
+        let is_long = stood_still_ms > self.config.checkpoint_lag_ms / 2;
+        if is_long && !self.config.atomic_commits && self.rules.restart_after_standstill {
+            self.restart = Some(RestartReason::StoodStill { stood_still_ms });
+        }
+    }
+
+    /// The notice that repeats how far the worker is; to be published every second, and once right after the start.
+    pub fn heartbeat(&self) -> Notice {
+        Notice {
+            generation: self.generation,
+            epoch: self.identity.epoch,
+            partition: self.partition,
+            from: self.committed.sequence,
+            to: self.committed.sequence,
+            time_ms: self.committed_time_ms,
+            end: self.log_end.max(self.committed.sequence),
+            replaying: self.is_replaying() && self.rules.tell_replay,
+            changed: Changed::Accounts(Vec::new()),
+            stopped: self.stops.accounts().iter().cloned().collect(),
+        }
+    }
+
+    /// Every message of the lane up to this sequence is committed.
+    pub fn committed_sequence(&self) -> u64 {
+        self.committed.sequence
+    }
+
+    /// Whether the worker is still below the progress that it found when it started.
+    pub fn is_replaying(&self) -> bool {
+        self.committed.sequence < self.progress_at_start
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            windows_evicted: self.held.evicted,
+            memory_bytes: self.held.memory_bytes() as u64,
+            read_ahead_bytes: self.queue.bytes() as u64,
+            stopped_accounts: self.stops.accounts().len() as u64,
+            ..self.counters.clone()
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Rows and windows held in memory: tenants, their accounts, their windows, each by a small number.
+
+use hashbrown::HashMap;
+use ledger::{AccountKey, BusinessDate, Fact, Grain, RowKey, SeenSet, Tenant};
+use ledger::{Balance, Currency};
+
+use super::{
+    day_check::PendingCheck,
+    rows::{GroupsByStart, RowGroup},
+    slots::Slots,
+};
+
+/// Memory of a map's entry and of one row group, on the average.
+const ENTRY_BYTES: usize = 64;
+/// A group of one row, with its place in a map.
+const GROUP_BYTES: usize = size_of::<RowGroup>() + 160;
+
+/// The roll-up rows of one tenant's lane.
+#[derive(Debug)]
+pub(crate) struct HeldTenant {
+    pub(crate) name: Tenant,
+    pub(crate) days: GroupsByStart,
+    pub(crate) months: GroupsByStart,
+    pub(crate) lifetime: RowGroup,
+    /// Its accounts that are held; none: it may be dropped.
+    accounts: usize,
+    /// The run that touched it last.
+    pub(crate) run: u64,
+    /// Rows of the commit being built.
+    pub(crate) batch: Vec<(RowKey, Balance)>,
+}
+
+/// One account: its month and lifetime rows; the day rows stand with their windows.
+#[derive(Debug)]
+pub(crate) struct HeldAccount {
+    pub(crate) key: AccountKey,
+    pub(crate) tenant: u32,
+    pub(crate) months: GroupsByStart,
+    pub(crate) lifetime: RowGroup,
+    /// Whether the store had rows of it.
+    pub(crate) is_stored: bool,
+    /// Whether this worker has written its `account` row.
+    pub(crate) is_announced: bool,
+    pub(crate) is_stopped: bool,
+    /// Its windows that are held; none: it may be dropped.
+    windows: usize,
+    /// The run that touched it last.
+    pub(crate) run: u64,
+    /// The run that folded an entry of it last, and the earliest date of that run's entries.
+    pub(crate) folded: (u64, BusinessDate),
+    /// Rows of the commit being built.
+    pub(crate) batch: Vec<(RowKey, Balance)>,
+}
+
+/// One window: its seen ids and its day rows.
+#[derive(Debug)]
+pub(crate) struct HeldWindow {
+    pub(crate) account: u32,
+    pub(crate) date: BusinessDate,
+    pub(crate) month: BusinessDate,
+    pub(crate) is_loaded: bool,
+    pub(crate) seen: SeenSet,
+    pub(crate) day: RowGroup,
+    /// Sequence of the last launch that this worker counted in it.
+    pub(crate) last_changed: u64,
+    /// Day checks that wait for the replay.
+    pub(crate) checks: Vec<PendingCheck>,
+    /// The run that touched it last, and the currencies that the run brings.
+    pub(crate) run: u64,
+    pub(crate) currencies: Vec<Currency>,
+    /// New launches of the commit being built.
+    pub(crate) chunks: Vec<ChunkDraft>,
+    /// Touched since the evicting hand came by.
+    is_recent: bool,
+    bytes: usize,
+}
+
+/// Launches of a window that become one journal chunk.
+#[derive(Debug)]
+pub(crate) struct ChunkDraft {
+    pub(crate) bucket: u32,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) bytes: usize,
+    /// Whether it is written at all; false only where a rule is left out.
+    pub(crate) is_journaled: bool,
+}
+
+/// All that is held.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) tenants: Slots<HeldTenant>,
+    pub(crate) accounts: Slots<HeldAccount>,
+    pub(crate) windows: Slots<HeldWindow>,
+    tenant_ids: HashMap<Tenant, u32>,
+    account_ids: HashMap<AccountKey, u32>,
+    window_ids: HashMap<(u32, BusinessDate), u32>,
+    bytes: usize,
+    /// Where the evicting hand stands.
+    hand: u32,
+    pub(crate) evicted: u64,
+}
+
+impl Held {
+    /// The window of an account and a date; made, not loaded, where it is not held.
+    pub(crate) fn window(&mut self, key: &AccountKey, date: BusinessDate) -> u32 {
+        let account = self.account(key);
+        if let Some(id) = self.window_ids.get(&(account, date)) {
+            return *id;
+        }
+        let month = Grain::Month.start(date);
+        let bytes = size_of::<HeldWindow>() + ENTRY_BYTES;
+        let id = self.windows.insert(HeldWindow {
+            account,
+            date,
+            month,
+            is_loaded: false,
+            seen: SeenSet::default(),
+            day: RowGroup::default(),
+            last_changed: 0,
+            checks: Vec::new(),
+            run: 0,
+            currencies: Vec::new(),
+            chunks: Vec::new(),
+            is_recent: true,
+            bytes,
+        });
+        self.window_ids.insert((account, date), id);
+        self.bytes += bytes;
+        self.accounts[account].windows += 1;
+        self.group_of_account(account, month);
+        self.groups_of_tenant(self.accounts[account].tenant, date, month);
+        id
+    }
+
+    fn account(&mut self, key: &AccountKey) -> u32 {
+        if let Some(id) = self.account_ids.get(key) {
+            return *id;
+        }
+        let tenant = self.tenant(&key.tenant);
+        self.tenants[tenant].accounts += 1;
+        let id = self.accounts.insert(HeldAccount {
+            key: key.clone(),
+            tenant,
+            months: GroupsByStart::new(),
+            lifetime: RowGroup::default(),
+            is_stored: false,
+            is_announced: false,
+            is_stopped: false,
+            windows: 0,
+            run: 0,
+            folded: (0, BusinessDate::MAX),
+            batch: Vec::new(),
+        });
+        self.account_ids.insert(key.clone(), id);
+        self.bytes += account_bytes(&self.accounts[id]);
+        id
+    }
+
+    fn tenant(&mut self, name: &Tenant) -> u32 {
+        if let Some(id) = self.tenant_ids.get(name) {
+            return *id;
+        }
+        let id = self.tenants.insert(HeldTenant {
+            name: name.clone(),
+            days: GroupsByStart::new(),
+            months: GroupsByStart::new(),
+            lifetime: RowGroup::default(),
+            accounts: 0,
+            run: 0,
+            batch: Vec::new(),
+        });
+        self.tenant_ids.insert(name.clone(), id);
+        self.bytes += tenant_bytes(&self.tenants[id]);
+        id
+    }
+
+    fn group_of_account(&mut self, account: u32, month: BusinessDate) {
+        let months = &mut self.accounts[account].months;
+        if !months.contains_key(&month) {
+            months.insert(month, RowGroup::default());
+            self.bytes += GROUP_BYTES;
+        }
+    }
+
+    fn groups_of_tenant(&mut self, tenant: u32, date: BusinessDate, month: BusinessDate) {
+        let HeldTenant { days, months, .. } = &mut self.tenants[tenant];
+        for (groups, start) in [(days, date), (months, month)] {
+            if !groups.contains_key(&start) {
+                groups.insert(start, RowGroup::default());
+                self.bytes += GROUP_BYTES;
+            }
+        }
+    }
+
+    /// The held window of an account and a date.
+    pub(crate) fn find_window(&self, key: &AccountKey, date: BusinessDate) -> Option<u32> {
+        let account = self.account_ids.get(key)?;
+        self.window_ids.get(&(*account, date)).copied()
+    }
+
+    pub(crate) fn find_account(&mut self, key: &AccountKey) -> Option<&mut HeldAccount> {
+        let id = *self.account_ids.get(key)?;
+        Some(&mut self.accounts[id])
+    }
+
+    pub(crate) fn find_tenant(&mut self, name: &Tenant) -> Option<&mut HeldTenant> {
+        let id = *self.tenant_ids.get(name)?;
+        Some(&mut self.tenants[id])
+    }
+
+    /// A window was used or has grown.
+    pub(crate) fn touched(&mut self, id: u32) {
+        let window = &mut self.windows[id];
+        window.is_recent = true;
+        let bytes = size_of::<HeldWindow>() + ENTRY_BYTES + window.seen.memory_bytes() + window.day.memory_bytes();
+        self.bytes = self.bytes + bytes - window.bytes;
+        window.bytes = bytes;
+    }
+
+    /// Bytes of all that is held, roughly.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Drops windows that were not used for long and last changed at or below `safe`, until `budget` is kept; with the last
+    /// window of an account the account, with the last account of a tenant the tenant. Between runs only.
+    pub(crate) fn evict(&mut self, budget: usize, safe: u64) {
+        // The first round clears the marks of recent use at most.
+        let mut steps = 2 * self.windows.capacity();
+        while self.bytes > budget && steps > 0 {
+            steps -= 1;
+            self.hand = if self.hand as usize + 1 < self.windows.capacity() { self.hand + 1 } else { 0 };
+            let Some(window) = self.windows.get_mut(self.hand) else { continue };
+            let was_recent = std::mem::take(&mut window.is_recent);
+            if !was_recent && window.last_changed <= safe && window.checks.is_empty() {
+                self.drop_window(self.hand);
+            }
+        }
+    }
+
+    fn drop_window(&mut self, id: u32) {
+        let Some(window) = self.windows.remove(id) else { return };
+        self.bytes -= window.bytes;
+        self.window_ids.remove(&(window.account, window.date));
+        self.evicted += 1;
+        let account = &mut self.accounts[window.account];
+        account.windows -= 1;
+        if account.windows == 0 {
+            self.drop_account(window.account);
+        }
+    }
+
+    fn drop_account(&mut self, id: u32) {
+        let Some(account) = self.accounts.remove(id) else { return };
+        self.bytes -= account_bytes(&account);
+        self.account_ids.remove(&account.key);
+        let tenant = &mut self.tenants[account.tenant];
+        tenant.accounts -= 1;
+        if tenant.accounts == 0
+            && let Some(tenant) = self.tenants.remove(account.tenant)
+        {
+            self.bytes -= tenant_bytes(&tenant);
+            self.tenant_ids.remove(&tenant.name);
+        }
+    }
+}
+
+fn account_bytes(account: &HeldAccount) -> usize {
+    size_of::<HeldAccount>() + 2 * ENTRY_BYTES + account.months.len() * GROUP_BYTES
+}
+
+fn tenant_bytes(tenant: &HeldTenant) -> usize {
+    size_of::<HeldTenant>() + 2 * ENTRY_BYTES + (tenant.days.len() + tenant.months.len()) * GROUP_BYTES
+}

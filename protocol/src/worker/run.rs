@@ -1,0 +1,157 @@
+//! Gathering: which messages go into the next commit, and which windows they touch.
+
+use hashbrown::HashSet;
+use ledger::{BusinessDate, Currency, Grain};
+
+use super::{
+    config::{Bounds, Rules, WorkerConfig},
+    held::Held,
+    parse::ParsedMessage,
+    queue::ReadAhead,
+};
+use crate::log::LogMark;
+
+/// Messages that are folded and committed together.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    pub(crate) messages: Vec<ParsedMessage>,
+    /// The window of every entry, in order.
+    pub(crate) windows_of_entries: Vec<u32>,
+    /// Windows, accounts and tenants touched, each once, in the order of the log.
+    pub(crate) windows: Vec<u32>,
+    pub(crate) accounts: Vec<u32>,
+    pub(crate) tenants: Vec<u32>,
+    rows: BatchRows,
+    cost: usize,
+}
+
+impl Run {
+    /// Takes what is read ahead, within the bounds of one commit; a message that alone exceeds them goes alone.
+    pub(crate) fn gather(
+        number: u64,
+        queue: &mut ReadAhead,
+        held: &mut Held,
+        config: &WorkerConfig,
+        bounds: &Bounds,
+        rules: Rules,
+    ) -> Self {
+        let mut run = Self {
+            number,
+            messages: Vec::new(),
+            windows_of_entries: Vec::new(),
+            windows: Vec::new(),
+            accounts: Vec::new(),
+            tenants: Vec::new(),
+            rows: BatchRows::default(),
+            cost: 0,
+        };
+        while let Some(message) = queue.pop() {
+            let room = config.commit_launches.saturating_sub(run.windows_of_entries.len());
+            if !rules.whole_messages && message.entries.len() > room.max(1) {
+                run.take_part(message, room.max(1), queue, held);
+                break;
+            }
+            let fits = message.entries.len() <= room && run.cost + message.cost() <= config.commit_bytes;
+            if !run.messages.is_empty() && !fits {
+                queue.unpop(message);
+                break;
+            }
+            let entries_before = run.windows_of_entries.len();
+            let most_rows = run.resolve(&message, held);
+            if !run.messages.is_empty() && most_rows > bounds.batch_rows {
+                // What it touches stays in the run's lists: it is loaded a little early.
+                run.windows_of_entries.truncate(entries_before);
+                queue.unpop(message);
+                break;
+            }
+            run.cost += message.cost();
+            run.messages.push(message);
+        }
+        run
+    }
+
+    /// The last message, and the log's time of it.
+    pub(crate) fn end(&self) -> Option<(LogMark, i64)> {
+        self.messages.last().map(|last| (last.mark(), last.message.time_ms))
+    }
+
+    /// Cuts a message in two, as no worker may.
+    fn take_part(&mut self, mut message: ParsedMessage, entries: usize, queue: &mut ReadAhead, held: &mut Held) {
+        let mut rest = message.clone();
+        rest.entries = message.entries.split_off(entries);
+        message.bad.clear();
+        message.bad_lines = 0;
+        self.resolve(&message, held);
+        self.messages.push(message);
+        queue.unpop(rest);
+    }
+
+    /// Finds the windows of a message's entries. Says how many rows the largest batch of the commit may get.
+    fn resolve(&mut self, message: &ParsedMessage, held: &mut Held) -> usize {
+        let mut last: Option<(usize, u32)> = None;
+        for (index, entry) in message.entries.iter().enumerate() {
+            let same = last.filter(|(known, _)| {
+                let known = &message.entries[*known];
+                known.date == entry.date && known.account == entry.account
+            });
+            let window = same.map_or_else(|| held.window(&entry.account, entry.date), |(_, window)| window);
+            last = Some((index, window));
+            self.windows_of_entries.push(window);
+            self.touch(window, entry.fact.currency, held);
+        }
+        self.rows.most
+    }
+
+    fn touch(&mut self, id: u32, currency: Currency, held: &mut Held) {
+        let window = &mut held.windows[id];
+        if window.run != self.number {
+            window.run = self.number;
+            window.currencies.clear();
+            self.windows.push(id);
+        }
+        if window.currencies.contains(&currency) {
+            return;
+        }
+        window.currencies.push(currency);
+        let (date, account) = (window.date, window.account);
+        self.touch_owners(account, held);
+        self.rows.add(account, held.accounts[account].tenant, date, currency);
+    }
+
+    fn touch_owners(&mut self, id: u32, held: &mut Held) {
+        let account = &mut held.accounts[id];
+        if account.run != self.number {
+            account.run = self.number;
+            self.accounts.push(id);
+        }
+        let tenant = &mut held.tenants[account.tenant];
+        if tenant.run != self.number {
+            tenant.run = self.number;
+            self.tenants.push(account.tenant);
+        }
+    }
+}
+
+/// Counts the rows that each batch of a commit may get.
+#[derive(Debug, Default)]
+struct BatchRows {
+    /// (is it a tenant's, number of the owner, row)
+    seen: HashSet<(bool, u32, Grain, BusinessDate, Currency)>,
+    by_owner: hashbrown::HashMap<(bool, u32), usize>,
+    most: usize,
+}
+
+impl BatchRows {
+    fn add(&mut self, account: u32, tenant: u32, date: BusinessDate, currency: Currency) {
+        for (is_tenant, owner) in [(false, account), (true, tenant)] {
+            for grain in Grain::ALL {
+                if self.seen.insert((is_tenant, owner, grain, grain.start(date), currency)) {
+                    let rows = self.by_owner.entry((is_tenant, owner)).or_default();
+                    *rows += 1;
+                    self.most = self.most.max(*rows);
+                }
+            }
+        }
+    }
+}
