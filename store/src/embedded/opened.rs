@@ -1,0 +1,110 @@
+//! An opened database: its keyspaces, and the waits around its writes.
+
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use fjall::{
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch,
+    PersistMode,
+};
+
+use super::config::{
+    BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, MAX_JOURNAL_BYTES, MAX_OPEN_FILES, MAX_WAITING_BUFFERS,
+    MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
+};
+
+/// One incarnation of the store.
+pub(super) struct Opened {
+    /// Which incarnation.
+    pub incarnation: u64,
+    pub database: Database,
+    pub balances: Keyspace,
+    pub rollups: Keyspace,
+    pub accounts: Keyspace,
+    pub digests: Keyspace,
+    pub lines: Keyspace,
+    pub partitions: Keyspace,
+    pub meta: Keyspace,
+    lanes: [Mutex<()>; LANE_LOCKS],
+    turn: Mutex<()>,
+}
+
+/// Why a write failed.
+pub(super) enum WriteFailure {
+    /// The background threads do not keep up; nothing was written.
+    NoRoom,
+    /// The database takes no more writes until it is reopened.
+    Broken(fjall::Error),
+}
+
+impl Opened {
+    /// Opens or makes the database at `path`.
+    pub fn open(path: &Path, config: &EmbeddedConfig, incarnation: u64) -> fjall::Result<Self> {
+        let database = Database::builder(path)
+            .cache_size(config.cache_bytes)
+            .max_journaling_size(MAX_JOURNAL_BYTES)
+            .worker_threads(BACKGROUND_THREADS)
+            .max_cached_files(Some(MAX_OPEN_FILES))
+            .open()?;
+        let large = || KeyspaceCreateOptions::default().max_memtable_size(config.write_buffer_bytes);
+        let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_WRITE_BUFFER_BYTES);
+        let column = |compression| move || large().with_kv_separation(Some(separation(compression)));
+        Ok(Self {
+            incarnation,
+            balances: database.keyspace("balances", large)?,
+            rollups: database.keyspace("rollups", small)?,
+            accounts: database.keyspace("accounts", small)?,
+            // Digests are as good as random: they do not compress.
+            digests: database.keyspace("digests", column(CompressionType::None))?,
+            lines: database.keyspace("lines", column(CompressionType::Lz4))?,
+            partitions: database.keyspace("partitions", small)?,
+            meta: database.keyspace("meta", small)?,
+            database,
+            lanes: [const { Mutex::new(()) }; LANE_LOCKS],
+            turn: Mutex::new(()),
+        })
+    }
+
+    /// Keeps other commits of this lane away: stamps are compared and written under it.
+    pub fn lane(&self, partition: u16) -> MutexGuard<'_, ()> {
+        // The lock guards nothing in memory that a panic could have left half-changed.
+        self.lanes[usize::from(partition) % LANE_LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a batch as a whole, without waiting for the disk. One at a time: fjall does not write two at once either,
+    /// and so the room that was found is still there.
+    pub fn write(&self, batch: OwnedWriteBatch) -> Result<(), WriteFailure> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wait_for_room()?;
+        batch.commit().map_err(WriteFailure::Broken)
+    }
+
+    fn wait_for_room(&self) -> Result<(), WriteFailure> {
+        let deadline = Instant::now() + ROOM_TIMEOUT;
+        while !self.has_room() {
+            // Answers at once whether a background thread has failed: then there will never be room.
+            self.database.persist(PersistMode::Buffer).map_err(WriteFailure::Broken)?;
+            if Instant::now() > deadline {
+                return Err(WriteFailure::NoRoom);
+            }
+            std::thread::sleep(ROOM_PAUSE);
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        let keyspaces =
+            [&self.balances, &self.rollups, &self.accounts, &self.digests, &self.lines, &self.partitions, &self.meta];
+        keyspaces.into_iter().all(|keyspace| {
+            keyspace.tree.sealed_memtable_count() <= MAX_WAITING_BUFFERS
+                && keyspace.tree.l0_run_count() <= MAX_WAITING_RUNS
+        })
+    }
+}
+
+fn separation(compression: CompressionType) -> KvSeparationOptions {
+    KvSeparationOptions::default().compression(compression).separation_threshold(SEPARATE_FROM_BYTES)
+}

@@ -1,0 +1,262 @@
+//! A commit: everything of it in one batch, each row only if it is newer.
+
+use std::sync::Arc;
+
+use fjall::{Keyspace, OwnedWriteBatch, Readable, Snapshot};
+use ledger::{Balance, RowKey};
+use protocol::{
+    commit::{Commit, JournalChunk},
+    log::LogMark,
+};
+
+use super::{
+    keys::{self, PartitionRow},
+    lifecycle::Lifecycle,
+    opened::Opened,
+    read,
+    value::{Owner, from_json, to_json},
+};
+use crate::{
+    GenerationRecord, StoreError, StoreErrorKind,
+    encoding::{decode_stamp, encode_balance, encode_digests, encode_lines},
+};
+
+/// Room for the batch's items that a commit has besides its rows.
+const OTHER_ITEMS: usize = 8;
+/// Room for a key: the longest has two names of 64 bytes.
+const USUAL_KEY_BYTES: usize = 192;
+
+/// Writes a commit of a worker that began with `incarnation`.
+pub(super) fn commit(lifecycle: &Lifecycle, incarnation: u64, commit: &Commit) -> Result<(), StoreError> {
+    let opened = writable(lifecycle, incarnation)?;
+    let _lane = opened.lane(commit.partition);
+    let mut writer = Writer::new(&opened, commit)?;
+    writer.journal(&commit.journal);
+    writer.accounts(commit);
+    writer.balances(commit)?;
+    writer.rollups(commit)?;
+    writer.partition(commit)?;
+    opened.write(writer.batch).map_err(|failure| lifecycle.failed(&opened, failure))
+}
+
+/// Moves a checkpoint forward.
+pub(super) fn checkpoint(
+    lifecycle: &Lifecycle,
+    incarnation: u64,
+    partition: u16,
+    checkpoint: LogMark,
+) -> Result<(), StoreError> {
+    let opened = writable(lifecycle, incarnation)?;
+    let _lane = opened.lane(partition);
+    if read::mark(&opened, &opened.database.snapshot(), partition, PartitionRow::Checkpoint)?.sequence
+        >= checkpoint.sequence
+    {
+        return Ok(());
+    }
+    let mut batch = opened.database.batch();
+    batch.insert(&opened.partitions, keys::partition(partition, PartitionRow::Checkpoint), to_json(&checkpoint)?);
+    opened.write(batch).map_err(|failure| lifecycle.failed(&opened, failure))
+}
+
+const GENERATION_KEY: &str = "generation";
+const FIRST_GENERATION: u32 = 1;
+
+/// Reads or makes the generation record.
+pub(super) fn generation(lifecycle: &Lifecycle, fold_version: u32) -> Result<GenerationRecord, StoreError> {
+    let opened = lifecycle.writable()?;
+    // Any lock will do that all callers share.
+    let _lane = opened.lane(0);
+    if let Some(stored) = opened.database.snapshot().get(&opened.meta, GENERATION_KEY)? {
+        let record: GenerationRecord = from_json(&stored)?;
+        return record.check_fold_version(fold_version);
+    }
+    let record = GenerationRecord::first(fold_version);
+    let mut batch = opened.database.batch().durability(Some(fjall::PersistMode::SyncAll));
+    batch.insert(&opened.meta, GENERATION_KEY, to_json(&record)?);
+    opened.write(batch).map_err(|failure| lifecycle.failed(&opened, failure))?;
+    Ok(record)
+}
+
+impl GenerationRecord {
+    /// The record of an empty store.
+    pub(crate) fn first(fold_version: u32) -> Self {
+        let (generation, generation_high_water) = (FIRST_GENERATION, FIRST_GENERATION);
+        Self { generation, fold_version, epoch_high_water: 0, generation_high_water }
+    }
+
+    /// The record, if workers of these rules may write.
+    pub(crate) fn check_fold_version(self, fold_version: u32) -> Result<Self, StoreError> {
+        if self.fold_version == fold_version {
+            return Ok(self);
+        }
+        let stored = self.fold_version;
+        Err(StoreError::new(
+            StoreErrorKind::Refused,
+            format!(
+                "the store was filled by version {stored} of the rules, and this program has version {fold_version}: start \
+                 with an empty store, it is filled again from the log"
+            ),
+        ))
+    }
+}
+
+fn writable(lifecycle: &Lifecycle, incarnation: u64) -> Result<Arc<Opened>, StoreError> {
+    let opened = lifecycle.writable()?;
+    check_incarnation(&opened, incarnation)?;
+    Ok(opened)
+}
+
+/// Whether the worker's rows are those of this incarnation.
+pub(super) fn check_incarnation(opened: &Opened, incarnation: u64) -> Result<(), StoreError> {
+    if opened.incarnation == incarnation {
+        return Ok(());
+    }
+    let message = "the store was reopened: what this worker holds is to be loaded anew";
+    Err(StoreError::new(StoreErrorKind::Lost, message))
+}
+
+struct Writer<'store> {
+    opened: &'store Opened,
+    snapshot: Snapshot,
+    batch: OwnedWriteBatch,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    /// Whether a stored row may be as new as one of the commit's.
+    compare: bool,
+    /// What [`PartitionRow::Highest`] becomes.
+    highest: u64,
+}
+
+impl<'store> Writer<'store> {
+    fn new(opened: &'store Opened, commit: &Commit) -> Result<Self, StoreError> {
+        let snapshot = opened.database.snapshot();
+        let highest = read::highest(opened, &snapshot, commit.partition)?;
+        let (mut lowest_stamp, mut highest_stamp) = (u64::MAX, 0);
+        for stamp in stamps(commit) {
+            lowest_stamp = lowest_stamp.min(stamp);
+            highest_stamp = highest_stamp.max(stamp);
+        }
+        let batch = OwnedWriteBatch::with_capacity(opened.database.clone(), items(commit));
+        // To the operating system, not to the disk: what an outage takes back, the log gives again.
+        let batch = batch.durability(Some(fjall::PersistMode::Buffer));
+        Ok(Self {
+            opened,
+            snapshot,
+            batch,
+            key: Vec::with_capacity(USUAL_KEY_BYTES),
+            value: Vec::new(),
+            compare: lowest_stamp <= highest,
+            highest: highest.max(highest_stamp),
+        })
+    }
+
+    fn journal(&mut self, chunks: &[JournalChunk]) {
+        for chunk in chunks {
+            keys::window_prefix(&mut self.key, &chunk.window);
+            self.batch.insert(&self.opened.digests, self.key.as_slice(), []);
+            keys::chunk(&mut self.key, chunk);
+            self.batch.insert(&self.opened.digests, self.key.as_slice(), encode_digests(&chunk.facts));
+            self.batch.insert(&self.opened.lines, self.key.as_slice(), encode_lines(&chunk.facts));
+        }
+    }
+
+    fn accounts(&mut self, commit: &Commit) {
+        for account in &commit.accounts {
+            keys::account_name(&mut self.key, account);
+            self.batch.insert(&self.opened.accounts, self.key.as_slice(), []);
+        }
+    }
+
+    fn balances(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let opened = self.opened;
+        for batch in &commit.balances {
+            keys::account_prefix(&mut self.key, &batch.key);
+            self.owner(&opened.balances, batch.applied, &batch.rows)?;
+        }
+        Ok(())
+    }
+
+    fn rollups(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let opened = self.opened;
+        for batch in &commit.rollups {
+            keys::lane_prefix(&mut self.key, &batch.tenant, commit.partition);
+            self.owner(&opened.rollups, batch.applied, &batch.rows)?;
+        }
+        Ok(())
+    }
+
+    /// Static row and rows of the owner whose prefix is in `key`.
+    fn owner(&mut self, keyspace: &Keyspace, applied: u64, rows: &[(RowKey, Balance)]) -> Result<(), StoreError> {
+        let prefix_bytes = self.key.len();
+        let static_key = keys::static_row(&self.key);
+        let stored = self.snapshot.get(keyspace, &static_key)?;
+        let mut owner = stored.as_deref().map_or(Ok(Owner::default()), Owner::decode)?;
+        let newer = stored.is_none() || applied > owner.applied;
+        owner.applied = owner.applied.max(applied);
+        let mut changed = newer;
+        for (row, _) in rows {
+            changed |= owner.add(row.currency);
+        }
+        if changed {
+            self.batch.insert(keyspace, static_key, owner.encode());
+        }
+        for (row, balance) in rows {
+            self.key.truncate(prefix_bytes);
+            keys::put_row(&mut self.key, row);
+            self.row(keyspace, balance)?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, keyspace: &Keyspace, balance: &Balance) -> Result<(), StoreError> {
+        if self.compare {
+            let stored = self.snapshot.get(keyspace, &self.key)?;
+            if let Some(stored) = stored
+                && decode_stamp(&stored)? >= balance.applied
+            {
+                return Ok(());
+            }
+        }
+        self.value.clear();
+        encode_balance(&mut self.value, balance);
+        self.batch.insert(keyspace, self.key.as_slice(), self.value.as_slice());
+        Ok(())
+    }
+
+    fn partition(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let partition = commit.partition;
+        self.mark(partition, PartitionRow::Head, commit.head)?;
+        let progress = read::progress(self.opened, &self.snapshot, partition)?;
+        if progress.is_none_or(|stored| stored.sequence < commit.progress.sequence) {
+            self.partition_row(partition, PartitionRow::Progress, to_json(&commit.progress)?);
+        }
+        if let Some(checkpoint) = commit.checkpoint {
+            self.mark(partition, PartitionRow::Checkpoint, checkpoint)?;
+        }
+        self.partition_row(partition, PartitionRow::Highest, self.highest.to_be_bytes().to_vec());
+        Ok(())
+    }
+
+    fn mark(&mut self, partition: u16, row: PartitionRow, mark: LogMark) -> Result<(), StoreError> {
+        if read::mark(self.opened, &self.snapshot, partition, row)?.sequence < mark.sequence {
+            self.partition_row(partition, row, to_json(&mark)?);
+        }
+        Ok(())
+    }
+
+    fn partition_row(&mut self, partition: u16, row: PartitionRow, value: Vec<u8>) {
+        self.batch.insert(&self.opened.partitions, keys::partition(partition, row), value);
+    }
+}
+
+fn stamps(commit: &Commit) -> impl Iterator<Item = u64> {
+    let balances = commit.balances.iter().flat_map(|batch| &batch.rows);
+    let rollups = commit.rollups.iter().flat_map(|batch| &batch.rows);
+    balances.chain(rollups).map(|(_, balance)| balance.applied)
+}
+
+fn items(commit: &Commit) -> usize {
+    let balances: usize = commit.balances.iter().map(|batch| batch.rows.len() + 1).sum();
+    let rollups: usize = commit.rollups.iter().map(|batch| batch.rows.len() + 1).sum();
+    balances + rollups + 3 * commit.journal.len() + commit.accounts.len() + OTHER_ITEMS
+}

@@ -1,0 +1,189 @@
+//! A journal chunk's two columns: what deduplication needs, and the rest.
+//!
+//! Digests: place, kind, currency, id digest and content digest of each launch; a window is reloaded from them alone.
+//! Lines: amount and text of each launch, in the same order.
+
+use bytes::Bytes;
+use ledger::{Amount, Currency, Digest, Fact, Kind, Place};
+use protocol::load::JournalEntry;
+
+use super::{
+    Damaged,
+    number::{Reader, put_u64},
+};
+
+const VERSION: u8 = 1;
+const WHAT: &str = "journal chunk";
+/// Two digests, flags, and at least one byte each of sequence and line.
+const LEAST_ENTRY_BYTES: usize = 2 * 16 + 3;
+/// What an entry takes on the average, to size the buffer.
+const USUAL_ENTRY_BYTES: usize = LEAST_ENTRY_BYTES + 4;
+
+const DEBIT: u8 = 1;
+/// The currency is the one of the entry before; otherwise its code follows the flags.
+const SAME_CURRENCY: u8 = 2;
+
+/// The digests column.
+pub(crate) fn encode_digests(facts: &[Fact]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(facts.len() * USUAL_ENTRY_BYTES);
+    bytes.push(VERSION);
+    put_u64(&mut bytes, facts.len() as u64);
+    let mut sequence = 0;
+    let mut currency = None;
+    for fact in facts {
+        // Facts are ordered by place; wrapping keeps even others exact.
+        put_u64(&mut bytes, fact.place.sequence.wrapping_sub(sequence));
+        put_u64(&mut bytes, u64::from(fact.place.line));
+        put_kind_and_currency(&mut bytes, fact, currency);
+        bytes.extend_from_slice(&fact.id_digest.0);
+        bytes.extend_from_slice(&fact.content_digest.0);
+        sequence = fact.place.sequence;
+        currency = Some(fact.currency);
+    }
+    bytes
+}
+
+fn put_kind_and_currency(bytes: &mut Vec<u8>, fact: &Fact, before: Option<Currency>) {
+    let debit = if fact.kind == Kind::Debit { DEBIT } else { 0 };
+    if before == Some(fact.currency) {
+        bytes.push(debit | SAME_CURRENCY);
+    } else {
+        bytes.push(debit);
+        bytes.extend_from_slice(fact.currency.code().as_bytes());
+    }
+}
+
+/// The lines column.
+pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
+    let text_bytes: usize = facts.iter().map(|fact| fact.line.len()).sum();
+    let mut bytes = Vec::with_capacity(text_bytes + facts.len() * 8 + 8);
+    bytes.push(VERSION);
+    put_u64(&mut bytes, facts.len() as u64);
+    for fact in facts {
+        put_u64(&mut bytes, fact.amount.minor_units().unsigned_abs());
+        put_u64(&mut bytes, fact.line.len() as u64);
+        bytes.extend_from_slice(&fact.line);
+    }
+    bytes
+}
+
+/// Reads a digests column, appending to `entries`.
+pub(crate) fn decode_entries(digests: &[u8], entries: &mut Vec<JournalEntry>) -> Result<(), Damaged> {
+    let mut reader = Reader::new(digests, WHAT);
+    reader.version(VERSION)?;
+    let count = reader.usize()?;
+    if count > reader.remaining() / LEAST_ENTRY_BYTES {
+        return Err(reader.damaged());
+    }
+    entries.reserve(count);
+    let mut sequence = 0_u64;
+    let mut currency = None;
+    for _ in 0..count {
+        sequence = sequence.wrapping_add(reader.u64()?);
+        let entry = decode_entry(&mut reader, sequence, currency)?;
+        currency = Some(entry.currency);
+        entries.push(entry);
+    }
+    reader.end()
+}
+
+fn decode_entry(reader: &mut Reader<'_>, sequence: u64, before: Option<Currency>) -> Result<JournalEntry, Damaged> {
+    let line = reader.u32()?;
+    let flags = reader.byte()?;
+    let kind = if flags & DEBIT == 0 { Kind::Credit } else { Kind::Debit };
+    let currency = if flags & SAME_CURRENCY == 0 {
+        let code = reader.array::<3>()?;
+        std::str::from_utf8(&code).ok().and_then(|code| Currency::parse(code).ok())
+    } else {
+        before
+    };
+    Ok(JournalEntry {
+        place: Place { sequence, line },
+        kind,
+        currency: currency.ok_or(reader.damaged())?,
+        id_digest: Digest(reader.array()?),
+        content_digest: Digest(reader.array()?),
+    })
+}
+
+/// Reads both columns of a chunk; of each fact that `wanted` accepts, `found` gets the whole.
+pub(crate) fn decode_facts(
+    digests: &[u8],
+    lines: &[u8],
+    wanted: impl Fn(&JournalEntry) -> bool,
+    mut found: impl FnMut(Fact),
+) -> Result<(), Damaged> {
+    let mut entries = Vec::new();
+    decode_entries(digests, &mut entries)?;
+    let mut reader = Reader::new(lines, WHAT);
+    reader.version(VERSION)?;
+    if reader.usize()? != entries.len() {
+        return Err(reader.damaged());
+    }
+    for entry in &entries {
+        let minor_units = i64::try_from(reader.u64()?).map_err(|_| reader.damaged())?;
+        let amount = Amount::from_minor_units(minor_units).map_err(|_| reader.damaged())?;
+        let length = reader.usize()?;
+        let line = reader.take(length)?;
+        if wanted(entry) {
+            found(whole_fact(entry, amount, line));
+        }
+    }
+    reader.end()
+}
+
+fn whole_fact(entry: &JournalEntry, amount: Amount, line: &[u8]) -> Fact {
+    let JournalEntry { place, id_digest, content_digest, kind, currency } = *entry;
+    // A copy: a page must not keep whole chunks in memory.
+    let line = Bytes::copy_from_slice(line);
+    Fact { place, id_digest, content_digest, kind, currency, amount, line }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn facts()(
+            parts in prop::collection::vec(
+                (any::<(u64, u32)>(), any::<([u8; 16], [u8; 16], bool)>(), 0_usize..3, 1_i64..=ledger::MAX_AMOUNT_MINOR_UNITS,
+                prop::collection::vec(any::<u8>(), 0..40)), 0..20)
+        ) -> Vec<Fact> {
+            parts.into_iter().map(|((sequence, line), (id, content, debit), currency, amount, text)| Fact {
+                place: Place { sequence, line },
+                id_digest: Digest(id),
+                content_digest: Digest(content),
+                kind: if debit { Kind::Debit } else { Kind::Credit },
+                currency: Currency::parse(["BRL", "JPY", "USD"][currency]).unwrap(),
+                amount: Amount::from_minor_units(amount).unwrap(),
+                line: Bytes::from(text),
+            }).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_chunk_comes_back(facts in facts()) {
+            let (digests, lines) = (encode_digests(&facts), encode_lines(&facts));
+            let mut decoded = Vec::new();
+            decode_facts(&digests, &lines, |_| true, |fact| decoded.push(fact)).unwrap();
+            prop_assert_eq!(&decoded, &facts);
+            for length in 0..digests.len() {
+                prop_assert!(decode_entries(&digests[..length], &mut Vec::new()).is_err());
+            }
+            for length in 0..lines.len() {
+                prop_assert!(decode_facts(&digests, &lines[..length], |_| true, |_| ()).is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut versioned = vec![VERSION];
+            versioned.extend_from_slice(&bytes);
+            let _ = decode_entries(&versioned, &mut Vec::new());
+            let _ = decode_facts(&versioned, &versioned, |_| true, |_| ());
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The store: where balances, journals and progress are kept, behind one port.
+//!
+//! Promise: a row is only ever replaced by a newer one (put-if-newer by its stamp), a journal only grows, and a reader
+//! sees an account's rows of one moment. Each implementation passes the conformance suite.
+
+pub mod conformance;
+mod embedded;
+mod encoding;
+mod error;
+mod port;
+mod simulated;
+
+pub use embedded::{EmbeddedConfig, EmbeddedStore};
+pub use error::{StoreError, StoreErrorKind};
+pub use port::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store};
+pub use simulated::MemoryStore;
