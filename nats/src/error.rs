@@ -1,0 +1,97 @@
+//! What can go wrong, by what a caller can do about it.
+
+use std::fmt;
+
+/// What a failure means to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatsErrorKind {
+    /// No connection, or no JetStream behind it at the moment.
+    Unavailable,
+    /// No answer in time; a request that changes something may have been carried out.
+    Timeout,
+    /// A limit of space is reached.
+    Full,
+    /// The stream or consumer does not exist.
+    NotFound,
+    /// The server will not do it, however often it is asked.
+    Refused,
+}
+
+/// A failed request to NATS.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NatsError {
+    /// What it means.
+    pub kind: NatsErrorKind,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+impl NatsError {
+    pub(crate) fn new(kind: NatsErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string() }
+    }
+
+    pub(crate) fn unavailable(message: impl fmt::Display) -> Self {
+        Self::new(NatsErrorKind::Unavailable, message)
+    }
+
+    pub(crate) fn timeout(message: impl fmt::Display) -> Self {
+        Self::new(NatsErrorKind::Timeout, message)
+    }
+
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self::new(NatsErrorKind::Refused, message)
+    }
+
+    /// Whether another attempt may succeed without anybody changing anything in the request.
+    pub fn retry_helps(&self) -> bool {
+        self.kind != NatsErrorKind::Refused
+    }
+}
+
+/// Why a stream cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The log was made with another number of partitions, which is fixed for its life.
+    #[error(
+        "the log has {found} partitions and the configuration asks for {wanted}: configure {found}, or start a new log \
+         under the next epoch"
+    )]
+    OtherPartitions {
+        /// As configured.
+        wanted: u16,
+        /// As in the stream's metadata.
+        found: u16,
+    },
+    /// The log was written by another version of the wire format.
+    #[error(
+        "the log has wire version {found} and this program speaks {}: run the program that belongs to it, or start a new \
+         log under the next epoch",
+        crate::log::stream::WIRE_VERSION
+    )]
+    OtherWireVersion {
+        /// As in the stream's metadata.
+        found: String,
+    },
+    /// The stream was not made by this program, or somebody changed what its promises rest on.
+    #[error("{0}")]
+    NotOurs(String),
+    /// There is no such stream.
+    #[error("there is no stream {0}: start ingest first, which makes it, or check the epoch")]
+    Missing(String),
+    /// The request failed.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+}
+
+impl LogError {
+    /// Whether another attempt may succeed by itself. A missing stream may still be made by another service.
+    pub fn retry_helps(&self) -> bool {
+        match self {
+            Self::Nats(error) => error.retry_helps(),
+            Self::Missing(_) => true,
+            Self::OtherPartitions { .. } | Self::OtherWireVersion { .. } | Self::NotOurs(_) => false,
+        }
+    }
+}

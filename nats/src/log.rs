@@ -1,0 +1,185 @@
+//! The log: one stream, made or checked at start.
+
+pub(crate) mod message;
+pub(crate) mod stream;
+
+use protocol::{
+    lane::MAX_PARTITIONS,
+    log::{LogIdentity, LogMessage},
+};
+use serde_json::json;
+use tracing::info;
+
+use crate::{
+    client::Client,
+    error::{LogError, NatsError, NatsErrorKind},
+    reader::{LaneReader, ReaderSettings},
+    subjects,
+};
+
+/// How the log is made.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// How many lanes; fixed when the stream is made.
+    pub partitions: u16,
+    /// Copies in a cluster; 1 on one machine.
+    pub replicas: usize,
+    /// Most bytes of the stream, -1 for no limit. A full log refuses, it never drops.
+    pub max_bytes: i64,
+    /// Which log: 1 to 200.
+    pub epoch: u8,
+}
+
+/// How full the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogUsage {
+    /// Bytes stored.
+    pub bytes: u64,
+    /// Most bytes, -1 for no limit.
+    pub max_bytes: i64,
+    /// Messages stored.
+    pub messages: u64,
+    /// Sequence of the first message.
+    pub first_sequence: u64,
+    /// Sequence of the last message; 0 when there was none.
+    pub last_sequence: u64,
+}
+
+/// The log's stream, checked. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Log {
+    client: Client,
+    identity: LogIdentity,
+    stream: String,
+}
+
+impl Log {
+    /// Makes the stream, or checks the one that is there; adapts `max_bytes` and `replicas` when they differ. Safe when
+    /// several do it at once: all get the same identity.
+    ///
+    /// # Errors
+    /// [`LogError`]: each says what to do about it.
+    pub async fn ensure(client: &Client, settings: &LogSettings) -> Result<Self, LogError> {
+        check_settings(settings)?;
+        let name = subjects::stream_name(settings.epoch);
+        let config = stream::log_config(settings, &new_stream_id());
+        let found = stream::make_or_find(client, &name, &config).await?;
+        let log = Self::checked(client, name, &found)?;
+        if log.identity.partitions != settings.partitions {
+            return Err(LogError::OtherPartitions { wanted: settings.partitions, found: log.identity.partitions });
+        }
+        let adapted = stream::adapt(client, &log.stream, found, settings.max_bytes, settings.replicas).await;
+        adapted.map_err(NatsError::from)?;
+        info!(
+            stream = log.stream,
+            partitions = settings.partitions,
+            max_bytes = settings.max_bytes,
+            "the log is ready"
+        );
+        Ok(log)
+    }
+
+    /// Checks the stream of `epoch` without changing anything.
+    ///
+    /// # Errors
+    /// [`LogError::Missing`] as long as nobody has made it; otherwise as [`Log::ensure`].
+    pub async fn open(client: &Client, epoch: u8) -> Result<Self, LogError> {
+        let name = subjects::stream_name(epoch);
+        match stream::info(client, &name).await? {
+            None => Err(LogError::Missing(name)),
+            Some(found) => Self::checked(client, name, &found),
+        }
+    }
+
+    fn checked(client: &Client, stream: String, found: &stream::StreamInfo) -> Result<Self, LogError> {
+        let identity = stream::identity_of(&stream, found)?;
+        Ok(Self { client: client.clone(), identity, stream })
+    }
+
+    /// Which log this is.
+    pub fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    /// The stream's name.
+    pub fn stream_name(&self) -> &str {
+        &self.stream
+    }
+
+    /// Asks whether the stream is still the one of [`Log::identity`].
+    ///
+    /// # Errors
+    /// [`LogError::NotOurs`] when it was recreated or changed; otherwise as [`Log::open`].
+    pub async fn verify(&self) -> Result<(), LogError> {
+        let found = stream::info(&self.client, &self.stream).await?;
+        let found = found.ok_or_else(|| LogError::Missing(self.stream.clone()))?;
+        if stream::identity_of(&self.stream, &found)? == self.identity {
+            return Ok(());
+        }
+        Err(LogError::NotOurs(format!(
+            "the stream {} was recreated while this program used it: raise the epoch and start with an empty store",
+            self.stream
+        )))
+    }
+
+    /// How full the log is.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn usage(&self) -> Result<LogUsage, NatsError> {
+        let found = stream::info(&self.client, &self.stream).await?;
+        let found = found.ok_or_else(|| {
+            NatsError::new(NatsErrorKind::NotFound, format!("the stream {} is not there any more", self.stream))
+        })?;
+        Ok(LogUsage {
+            bytes: found.state.bytes,
+            max_bytes: found.config["max_bytes"].as_i64().unwrap_or(-1),
+            messages: found.state.messages,
+            first_sequence: found.state.first_seq,
+            last_sequence: found.state.last_seq,
+        })
+    }
+
+    /// The last message of a lane; `None` while it is empty. Answered by the stream's leader: never behind.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn lane_end(&self, partition: u16) -> Result<Option<LogMessage>, NatsError> {
+        let last = json!({ "last_by_subj": subjects::lane_subject(partition) });
+        message::get(&self.client, &self.stream, &last).await
+    }
+
+    /// The message at a sequence, of whatever lane; `None` when there is none. Answered by the stream's leader.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn message_at(&self, sequence: u64) -> Result<Option<LogMessage>, NatsError> {
+        if sequence == 0 {
+            return Ok(None);
+        }
+        message::get(&self.client, &self.stream, &json!({ "seq": sequence })).await
+    }
+
+    /// A reader of a lane that hands out every message from sequence `from` on. Nothing is sent before its first `next`.
+    pub fn reader(&self, partition: u16, from: u64, settings: ReaderSettings) -> LaneReader {
+        LaneReader::new(self, partition, from, settings)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+fn check_settings(settings: &LogSettings) -> Result<(), LogError> {
+    let in_bounds = (1..=MAX_PARTITIONS).contains(&settings.partitions) && (1..=200).contains(&settings.epoch);
+    if in_bounds {
+        return Ok(());
+    }
+    let what = format!("a log has 1 to {MAX_PARTITIONS} partitions and an epoch of 1 to 200");
+    Err(NatsError::refused(what).into())
+}
+
+/// Random text that no other stream has.
+fn new_stream_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

@@ -1,0 +1,248 @@
+//! The streams as JetStream keeps them: how they are made, how they are recognised.
+
+use protocol::log::LogIdentity;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{self, ApiFailure, code},
+    client::Client,
+    error::{LogError, NatsError},
+    log::LogSettings,
+    parked::ParkedSettings,
+    subjects,
+};
+
+/// Version of what stands on the log; another one is refused.
+pub(crate) const WIRE_VERSION: &str = "1";
+/// Keys of the stream's metadata.
+pub(crate) const META_WIRE: &str = "saldo.wire";
+pub(crate) const META_PARTITIONS: &str = "saldo.partitions";
+pub(crate) const META_EPOCH: &str = "saldo.epoch";
+pub(crate) const META_STREAM: &str = "saldo.stream";
+pub(crate) const META_PARKED: &str = "saldo.parked";
+/// Inside this time JetStream recognises a repeated message by its id.
+const DUPLICATE_WINDOW_NS: u64 = 120_000_000_000;
+/// Highest epoch: stamps in the store leave room for no more.
+const MAX_EPOCH: u8 = 200;
+
+/// What JetStream tells of a stream. The configuration stays JSON: what this program does not know must survive an update.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct StreamInfo {
+    pub(crate) config: Value,
+    pub(crate) state: StreamState,
+}
+
+/// How much a stream holds.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct StreamState {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+}
+
+/// The stream's information; `None` when there is no such stream.
+pub(crate) async fn info(client: &Client, stream: &str) -> Result<Option<StreamInfo>, NatsError> {
+    let answer = api::request(client, &format!("STREAM.INFO.{stream}"), &json!({})).await;
+    match answer {
+        Ok(info) => Ok(Some(info)),
+        Err(failure) if failure.number() == Some(code::STREAM_NOT_FOUND) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Makes the stream unless it is there, and returns what is there now: of several who do this at once one makes it, the
+/// others find it.
+pub(crate) async fn make_or_find(client: &Client, stream: &str, config: &Value) -> Result<StreamInfo, LogError> {
+    if let Some(found) = info(client, stream).await? {
+        return Ok(found);
+    }
+    let made = api::request(client, &format!("STREAM.CREATE.{stream}"), config).await;
+    match made {
+        Ok(info) => Ok(info),
+        Err(failure) if failure.number() == Some(code::STREAM_NAME_IN_USE) => {
+            info(client, stream).await?.ok_or_else(|| LogError::Missing(stream.to_owned()))
+        }
+        Err(failure) if failure.number() == Some(code::SUBJECTS_OVERLAP) => Err(LogError::NotOurs(format!(
+            "another stream has subjects of {stream}: point it elsewhere or remove it ({})",
+            NatsError::from(failure)
+        ))),
+        Err(failure) => Err(NatsError::from(failure).into()),
+    }
+}
+
+/// Brings limits and replicas of an existing stream to what is wanted; nothing is sent when they are already so.
+pub(crate) async fn adapt(
+    client: &Client,
+    stream: &str,
+    found: StreamInfo,
+    max_bytes: i64,
+    replicas: usize,
+) -> Result<StreamInfo, ApiFailure> {
+    let mut wanted = found.config.clone();
+    wanted["max_bytes"] = json!(max_bytes);
+    wanted["num_replicas"] = json!(replicas);
+    if wanted == found.config {
+        return Ok(found);
+    }
+    api::request(client, &format!("STREAM.UPDATE.{stream}"), &wanted).await
+}
+
+/// How the log's stream is made.
+pub(crate) fn log_config(settings: &LogSettings, stream_id: &str) -> Value {
+    let mut config = kept_for_ever(&subjects::stream_name(settings.epoch), settings.replicas, settings.max_bytes);
+    config["description"] = json!("Saldo: launches, the source of truth");
+    // Both what comes in and what is stored must be the stream's own subjects.
+    config["subjects"] = json!([subjects::LANE_PATTERN, subjects::INBOUND_PATTERN]);
+    config["subject_transform"] =
+        json!({ "src": subjects::INBOUND_PATTERN, "dest": subjects::lane_transform(settings.partitions) });
+    config["duplicate_window"] = json!(DUPLICATE_WINDOW_NS);
+    config["metadata"] = json!({
+        META_WIRE: WIRE_VERSION,
+        META_PARTITIONS: settings.partitions.to_string(),
+        META_EPOCH: settings.epoch.to_string(),
+        META_STREAM: stream_id,
+    });
+    config
+}
+
+/// How the parked stream is made: one message a subject, and never another.
+pub(crate) fn parked_config(settings: &ParkedSettings) -> Value {
+    let mut config = kept_for_ever(subjects::PARKED_STREAM, settings.replicas, settings.max_bytes);
+    config["description"] = json!("Saldo: log entries that cannot be applied, with their reasons");
+    config["subjects"] = json!([subjects::PARKED_PATTERN]);
+    config["max_msgs_per_subject"] = json!(1);
+    config["discard_new_per_subject"] = json!(true);
+    config["metadata"] = json!({ META_PARKED: WIRE_VERSION });
+    config
+}
+
+/// What both have in common: on disk, refused when full, never deleted.
+fn kept_for_ever(name: &str, replicas: usize, max_bytes: i64) -> Value {
+    json!({
+        "name": name,
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "deny_delete": true,
+        "deny_purge": true,
+        "allow_direct": true,
+        "num_replicas": replicas,
+        "max_bytes": max_bytes,
+        "max_msgs": -1,
+        "max_msgs_per_subject": -1,
+        "max_msg_size": -1,
+        "max_age": 0,
+        "max_consumers": -1,
+    })
+}
+
+/// Reads the identity from a stream's metadata and checks everything that the promises rest on.
+pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity, LogError> {
+    let metadata = |key: &str| info.config["metadata"][key].as_str();
+    let not_ours = |what: &str| {
+        LogError::NotOurs(format!("the stream {stream} {what}: it was not made by this program, remove or rename it"))
+    };
+    let wire = metadata(META_WIRE).ok_or_else(|| not_ours("has no wire version in its metadata"))?;
+    if wire != WIRE_VERSION {
+        return Err(LogError::OtherWireVersion { found: wire.to_owned() });
+    }
+    let stream_id = metadata(META_STREAM).filter(|id| !id.is_empty()).ok_or_else(|| not_ours("has no id"))?;
+    let epoch = metadata(META_EPOCH).and_then(|text| text.parse().ok()).filter(|epoch| (1..=MAX_EPOCH).contains(epoch));
+    let partitions = metadata(META_PARTITIONS)
+        .and_then(|text| text.parse().ok())
+        .filter(|partitions| (1..=protocol::lane::MAX_PARTITIONS).contains(partitions));
+    let identity = LogIdentity {
+        epoch: epoch.ok_or_else(|| not_ours("has no epoch of 1 to 200 in its metadata"))?,
+        stream_id: stream_id.into(),
+        partitions: partitions.ok_or_else(|| not_ours("has no number of partitions in its metadata"))?,
+    };
+    check_log_config(stream, &info.config, identity.partitions)?;
+    Ok(identity)
+}
+
+fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(), LogError> {
+    check_kept_for_ever(stream, config)?;
+    let subjects_found: Vec<&str> =
+        config["subjects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let takes_both =
+        [subjects::LANE_PATTERN, subjects::INBOUND_PATTERN].iter().all(|wanted| subjects_found.contains(wanted));
+    let transform = &config["subject_transform"];
+    let transforms = transform["src"] == subjects::INBOUND_PATTERN
+        && transform["dest"] == subjects::lane_transform(partitions).as_str();
+    if takes_both && subjects_found.len() == 2 && transforms {
+        return Ok(());
+    }
+    Err(LogError::NotOurs(format!(
+        "the stream {stream} has other subjects ({}) or another transform than it was made with: restore them",
+        subjects_found.join(", ")
+    )))
+}
+
+/// Checks what makes a stream safe to rely on.
+pub(crate) fn check_kept_for_ever(stream: &str, config: &Value) -> Result<(), LogError> {
+    let checks = [
+        ("is not stored in files", config["storage"] == "file"),
+        ("does not keep everything (retention is not limits)", config["retention"] == "limits"),
+        ("drops old messages when full (discard is not new)", config["discard"] == "new"),
+        ("allows deletion of messages", config["deny_delete"] == true),
+        ("allows purging", config["deny_purge"] == true),
+        ("drops messages by age", config["max_age"].as_u64().unwrap_or(0) == 0),
+        ("is sealed", config["sealed"] != true),
+    ];
+    match checks.iter().find(|(_, holds)| !holds) {
+        None => Ok(()),
+        Some((what, _)) => Err(LogError::NotOurs(format!(
+            "the stream {stream} {what}: it was not made by this program, or was changed; restore it or use another"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> StreamInfo {
+        let settings = LogSettings { partitions: 4, replicas: 1, max_bytes: -1, epoch: 2 };
+        let state = StreamState { messages: 0, bytes: 0, first_seq: 0, last_seq: 0 };
+        StreamInfo { config: log_config(&settings, "abc"), state }
+    }
+
+    #[test]
+    fn what_is_made_is_recognised() {
+        let identity = identity_of("LAUNCHES_2", &made()).unwrap();
+        assert_eq!(identity, LogIdentity { epoch: 2, stream_id: "abc".into(), partitions: 4 });
+    }
+
+    #[test]
+    fn every_promise_is_checked() {
+        let spoilt: [(&str, Value); 8] = [
+            ("storage", json!("memory")),
+            ("retention", json!("workqueue")),
+            ("discard", json!("old")),
+            ("deny_delete", json!(false)),
+            ("deny_purge", json!(false)),
+            ("max_age", json!(1_000_000_000_u64)),
+            ("sealed", json!(true)),
+            ("subjects", json!(["launches.>"])),
+        ];
+        for (key, value) in spoilt {
+            let mut info = made();
+            info.config[key] = value;
+            assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "{key}");
+        }
+    }
+
+    #[test]
+    fn metadata_that_is_missing_or_nonsense_is_refused() {
+        for (key, value) in [(META_STREAM, ""), (META_EPOCH, "0"), (META_EPOCH, "201"), (META_PARTITIONS, "none")] {
+            let mut info = made();
+            info.config["metadata"][key] = json!(value);
+            assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "{key}={value}");
+        }
+        let mut info = made();
+        info.config["metadata"][META_WIRE] = json!("9");
+        assert_eq!(identity_of("LAUNCHES_2", &info), Err(LogError::OtherWireVersion { found: "9".into() }));
+    }
+}

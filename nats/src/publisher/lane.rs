@@ -1,0 +1,352 @@
+//! The task of one lane: what gathers while a message is on its way leaves with the next.
+
+use std::time::Duration;
+
+use async_nats::{Subject, client::PublishErrorKind as SendErrorKind};
+use futures_util::StreamExt;
+use retry::Backoff;
+use tokio::{sync::watch, time::Instant};
+use tracing::{info, warn};
+
+use super::{
+    PublishError, PublishErrorKind, PublisherConfig,
+    answer::Answer,
+    message::{Message, not_sent},
+    queue::LaneQueue,
+};
+use crate::{client::ConnectionEvents, log::Log, subjects};
+
+/// First and longest pause between attempts to send one message again.
+const AGAIN_INITIAL_MS: u64 = 50;
+const AGAIN_MAX_MS: u64 = 2_000;
+
+/// What a lane's task owns.
+pub(super) struct Lane {
+    log: Log,
+    partition: u16,
+    queue: std::sync::Arc<LaneQueue>,
+    subject: Subject,
+    inbox: String,
+    answers: async_nats::Subscriber,
+    connection: watch::Receiver<ConnectionEvents>,
+    closing: watch::Receiver<Option<Instant>>,
+    in_flight: Vec<InFlight>,
+    sent_messages: u64,
+    max_in_flight: usize,
+    ack_timeout: Duration,
+    give_up_after: Duration,
+}
+
+/// A message sent and not yet acknowledged.
+struct InFlight {
+    number: u64,
+    message: Message,
+    started: Instant,
+    /// When something must be done if no answer comes.
+    due: Instant,
+    pause: Backoff,
+    /// Attempts that left.
+    attempts: u32,
+    /// Attempts that left and have no definite answer: while there are any, the message may be on the log.
+    unclear: u32,
+    last_trouble: String,
+}
+
+/// What a message's end means for those who wait.
+enum End {
+    Stored { sequence: u64, duplicate: bool },
+    Failed(PublishErrorKind, String),
+}
+
+impl Lane {
+    /// A lane whose answers are subscribed to.
+    pub(super) async fn new(
+        log: Log,
+        partition: u16,
+        queue: std::sync::Arc<LaneQueue>,
+        config: PublisherConfig,
+        closing: watch::Receiver<Option<Instant>>,
+    ) -> Result<Self, async_nats::SubscribeError> {
+        let client = log.client().clone();
+        let inbox = client.inner().new_inbox();
+        let answers = client.inner().subscribe(format!("{inbox}.*")).await?;
+        let mut connection = client.events();
+        connection.mark_unchanged();
+        Ok(Self {
+            log,
+            partition,
+            queue,
+            subject: Subject::from(subjects::lane_subject(partition)),
+            inbox,
+            answers,
+            connection,
+            closing,
+            in_flight: Vec::new(),
+            sent_messages: 0,
+            max_in_flight: config.messages_in_flight.max(1),
+            ack_timeout: Duration::from_millis(config.ack_timeout_ms),
+            give_up_after: Duration::from_millis(config.give_up_after_ms.max(config.ack_timeout_ms)),
+        })
+    }
+
+    /// Runs until it is closed and empty, or its time to close is over.
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.in_flight.is_empty() && !self.queue.takes() {
+                self.probe().await;
+            }
+            while self.in_flight.len() < self.max_in_flight && self.send_next().await {}
+            let closing = *self.closing.borrow_and_update();
+            if closing.is_some_and(|deadline| self.is_done(deadline)) {
+                return self.finish();
+            }
+            if !self.wait(closing).await {
+                return self.finish();
+            }
+        }
+    }
+
+    /// Waits for whatever comes first and acts on it; `false` when the client is closed and nothing will ever be answered.
+    async fn wait(&mut self, closing: Option<Instant>) -> bool {
+        let may_send = self.in_flight.len() < self.max_in_flight && self.queue.takes();
+        let due = self.in_flight.iter().map(|message| message.due).min();
+        let deadline = due.into_iter().chain(closing).min();
+        tokio::select! {
+            biased;
+            answer = self.answers.next() => match answer {
+                Some(answer) => self.on_answer(&answer),
+                None => return false,
+            },
+            () = self.queue.filled(), if may_send => {}
+            Ok(()) = self.connection.changed() => self.send_all_again().await,
+            Ok(()) = self.closing.changed() => {}
+            () = sleep_until(deadline) => self.on_time().await,
+        }
+        true
+    }
+
+    fn is_done(&self, deadline: Instant) -> bool {
+        (self.in_flight.is_empty() && self.queue.is_empty()) || Instant::now() >= deadline
+    }
+
+    /// Sends the next message, if something waits and the lane is not in trouble.
+    async fn send_next(&mut self) -> bool {
+        let batches = self.queue.take();
+        if batches.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        self.sent_messages += 1;
+        let mut message = InFlight {
+            number: self.sent_messages,
+            message: Message::pack(self.partition, self.log.stream_name(), batches),
+            started: now,
+            due: now + self.ack_timeout,
+            pause: Backoff::new(AGAIN_INITIAL_MS, AGAIN_MAX_MS),
+            attempts: 0,
+            unclear: 0,
+            last_trouble: "no acknowledgement in time".to_owned(),
+        };
+        match self.send(&mut message).await {
+            Ok(()) => self.in_flight.push(message),
+            Err(end) => self.end(message, end),
+        }
+        true
+    }
+
+    /// One attempt. What cannot be handed over now stays in flight and is tried again.
+    async fn send(&self, message: &mut InFlight) -> Result<(), End> {
+        let client = self.log.client();
+        if !client.is_connected() {
+            "not connected to NATS".clone_into(&mut message.last_trouble);
+            message.due = message.due.min(Instant::now() + message.pause.next_delay());
+            return Ok(());
+        }
+        let reply = format!("{}.{}", self.inbox, message.number);
+        let (headers, payload) = (message.message.headers.clone(), message.message.payload.clone());
+        let handing_over = client.inner().publish_with_reply_and_headers(self.subject.clone(), reply, headers, payload);
+        match tokio::time::timeout(self.ack_timeout, handing_over).await {
+            Ok(Ok(())) => {
+                message.attempts += 1;
+                message.unclear += 1;
+            }
+            Ok(Err(error)) if error.kind() == SendErrorKind::Send => {
+                return Err(End::Failed(message.failure_kind(), "the connection to NATS is closed".to_owned()));
+            }
+            Ok(Err(error)) => return Err(End::Failed(PublishErrorKind::Refused, error.to_string())),
+            Err(_) => "the connection to NATS takes nothing".clone_into(&mut message.last_trouble),
+        }
+        Ok(())
+    }
+
+    fn on_answer(&mut self, answer: &async_nats::Message) {
+        let number = answer.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
+        let Some(index) = self.in_flight.iter().position(|message| Some(message.number) == number) else {
+            return; // Of a message that was given up, or the second answer of one that was sent twice.
+        };
+        let Some(end) = self.read(index, Answer::read(answer)) else { return };
+        let message = self.in_flight.remove(index);
+        self.end(message, end);
+    }
+
+    /// What an answer means for its message; `None` when it is to be tried again.
+    fn read(&mut self, index: usize, answer: Answer) -> Option<End> {
+        let message = &mut self.in_flight[index];
+        match answer {
+            Answer::Stored { sequence, duplicate } => {
+                // After several attempts the one before is most likely our own, whose answer was lost.
+                Some(End::Stored { sequence, duplicate: duplicate && message.attempts == 1 })
+            }
+            Answer::NotThere => {
+                message.unclear = message.unclear.saturating_sub(1);
+                message.again_soon("JetStream is not there (no responders)");
+                None
+            }
+            Answer::Unclear(text) => {
+                message.again_soon(&text);
+                None
+            }
+            Answer::Full(text) => Some(message.definite_end(PublishErrorKind::LogFull, text)),
+            Answer::Refused(text) => Some(message.definite_end(PublishErrorKind::Refused, text)),
+        }
+    }
+
+    /// Something is due: a message to send again or to give up.
+    async fn on_time(&mut self) {
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.in_flight.len() {
+            if self.in_flight[index].due > now {
+                index += 1;
+                continue;
+            }
+            let message = self.in_flight.remove(index);
+            self.overdue(message, now).await;
+            // Kept messages go to the end: the one now at `index` has not been looked at, or was and is not due.
+        }
+    }
+
+    async fn overdue(&mut self, mut message: InFlight, now: Instant) {
+        let age = now.saturating_duration_since(message.started);
+        let in_trouble = age >= self.ack_timeout;
+        if in_trouble {
+            self.trouble(&message.last_trouble);
+        }
+        if age >= self.give_up_after || (in_trouble && message.unclear == 0) {
+            let end = End::Failed(message.failure_kind(), message.last_trouble.clone());
+            return self.end(message, end);
+        }
+        let limit = if in_trouble { self.give_up_after } else { self.ack_timeout };
+        message.due = (now + message.pause.next_delay()).min(message.started + limit);
+        match self.send(&mut message).await {
+            Ok(()) => self.in_flight.push(message),
+            Err(end) => self.end(message, end),
+        }
+    }
+
+    /// The connection was made anew: what was on its way may be lost, and so may the answers.
+    async fn send_all_again(&mut self) {
+        for mut message in std::mem::take(&mut self.in_flight) {
+            match self.send(&mut message).await {
+                Ok(()) => self.in_flight.push(message),
+                Err(end) => self.end(message, end),
+            }
+        }
+    }
+
+    fn end(&mut self, message: InFlight, end: End) {
+        match end {
+            End::Stored { sequence, duplicate } => {
+                self.recovered();
+                message.message.published(sequence, duplicate);
+            }
+            End::Failed(kind, text) => {
+                let text = describe(kind, &text);
+                warn!(partition = self.partition, ?kind, "{text}");
+                let retry_after_s = self.queue.retry_after_s();
+                message.message.failed(&PublishError { kind, message: text, retry_after_s });
+            }
+        }
+    }
+
+    fn trouble(&self, why: &str) {
+        let (news, unsent) = self.queue.trouble();
+        if news {
+            warn!(partition = self.partition, unsent = unsent.len(), "the log does not acknowledge: {why}");
+        }
+        not_sent(unsent, &format!("the log does not acknowledge: {why}"), self.queue.retry_after_s());
+    }
+
+    fn recovered(&self) {
+        if self.queue.recovered() {
+            info!(partition = self.partition, "the log acknowledges again");
+        }
+    }
+
+    /// Nothing is in flight and nothing is taken: asks the log whether it is there again.
+    async fn probe(&mut self) {
+        if self.closing.borrow().is_some() {
+            return;
+        }
+        if let Err(wait_ms) = self.queue.may_probe() {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+                Ok(()) = self.connection.changed() => {}
+                Ok(()) = self.closing.changed() => return,
+            }
+        }
+        let verified = tokio::select! {
+            verified = self.log.verify() => verified,
+            Ok(()) = self.closing.changed() => return,
+        };
+        match verified {
+            Ok(()) => self.recovered(),
+            Err(error) => self.trouble(&error.to_string()),
+        }
+    }
+
+    /// Answers everybody who still waits.
+    fn finish(&mut self) {
+        let unsent = self.queue.empty();
+        not_sent(unsent, "the publisher ended before this was sent", 1);
+        for message in std::mem::take(&mut self.in_flight) {
+            let end = End::Failed(message.failure_kind(), "the publisher ended before the log answered".to_owned());
+            self.end(message, end);
+        }
+    }
+}
+
+impl InFlight {
+    /// What giving up now means.
+    fn failure_kind(&self) -> PublishErrorKind {
+        if self.unclear == 0 { PublishErrorKind::NotSent } else { PublishErrorKind::Unknown }
+    }
+
+    /// A definite "no" to one attempt; it is definite for the message only if no other attempt is unclear.
+    fn definite_end(&mut self, kind: PublishErrorKind, text: String) -> End {
+        self.unclear = self.unclear.saturating_sub(1);
+        let kind = if self.unclear == 0 { kind } else { PublishErrorKind::Unknown };
+        End::Failed(kind, text)
+    }
+
+    fn again_soon(&mut self, why: &str) {
+        why.clone_into(&mut self.last_trouble);
+        self.due = self.due.min(Instant::now() + self.pause.next_delay());
+    }
+}
+
+fn describe(kind: PublishErrorKind, text: &str) -> String {
+    match kind {
+        PublishErrorKind::NotSent => format!("not sent to the log: {text}"),
+        PublishErrorKind::Unknown => format!("it is not known whether the log has it: {text}"),
+        PublishErrorKind::LogFull => format!("the log is full: {text}"),
+        PublishErrorKind::Refused => format!("the log refuses it: {text}"),
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

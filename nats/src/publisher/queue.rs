@@ -1,0 +1,318 @@
+//! What waits in one lane, and whether the lane takes more.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use retry::{BreakerSettings, BreakerState, CircuitBreaker};
+use tokio::sync::{Notify, oneshot};
+
+use super::{Batch, PublishError, PublishErrorKind, Published, PublisherConfig, Receipt};
+
+/// The breaker opens at once: a message that is not acknowledged in time speaks for all. While it is open the lane asks the
+/// log again and again by itself.
+const BREAKER: BreakerSettings = BreakerSettings { failures_to_open: 1, open_ms: 250, max_open_ms: 2_000 };
+
+/// Who waits for the outcome of a batch.
+pub(super) type Outcome = oneshot::Sender<Result<Published, PublishError>>;
+
+/// A batch that waits.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) batch: Batch,
+    pub(super) outcome: Outcome,
+}
+
+/// Why a batch was not taken.
+pub(super) enum Refusal {
+    /// No room now; the batch back.
+    NoRoom(Batch),
+    /// The lane takes nothing now, or never this.
+    Error(PublishError),
+}
+
+/// The bounds of messages and of the queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) message_entries: usize,
+    pub(super) message_bytes: usize,
+    pub(super) queue_entries: usize,
+    pub(super) queue_bytes: usize,
+}
+
+impl Bounds {
+    /// As configured; a queue holds at least one whole message, and a message is at most what the server takes.
+    pub(super) fn new(config: &PublisherConfig, server_message_bytes: usize) -> Self {
+        let message_bytes = config.max_message_bytes.min(server_message_bytes);
+        Self {
+            message_entries: config.max_message_entries,
+            message_bytes,
+            queue_entries: config.queue_entries.max(config.max_message_entries),
+            queue_bytes: config.queue_bytes.max(message_bytes),
+        }
+    }
+}
+
+/// Shared between the callers and the lane's task. The lock is held for a few moves only.
+#[derive(Debug)]
+pub(super) struct LaneQueue {
+    bounds: Bounds,
+    state: Mutex<State>,
+    filled: Notify,
+    room: Notify,
+    start: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<Pending>,
+    entries: usize,
+    bytes: usize,
+    /// The task sleeps although it could send: the next batch wakes it. One wake a message, not one a batch.
+    asleep: bool,
+    closed: bool,
+    breaker: CircuitBreaker,
+}
+
+impl LaneQueue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            entries: 0,
+            bytes: 0,
+            asleep: false,
+            closed: false,
+            breaker: CircuitBreaker::new(BREAKER),
+        };
+        Self { bounds, state: Mutex::new(state), filled: Notify::new(), room: Notify::new(), start: Instant::now() }
+    }
+
+    /// Takes a batch or says why not.
+    pub(super) fn push(&self, batch: Batch) -> Result<Receipt, Refusal> {
+        self.check_shape(&batch).map_err(Refusal::Error)?;
+        let mut state = self.lock();
+        if state.closed || state.breaker.state() != BreakerState::Closed {
+            return Err(Refusal::Error(self.refusal(&state)));
+        }
+        let (entries, bytes) = (state.entries + entries_of(&batch), state.bytes + batch.lines.len());
+        if entries > self.bounds.queue_entries || bytes > self.bounds.queue_bytes {
+            return Err(Refusal::NoRoom(batch));
+        }
+        (state.entries, state.bytes) = (entries, bytes);
+        let (outcome, receipt) = oneshot::channel();
+        state.waiting.push_back(Pending { batch, outcome });
+        let wake = std::mem::take(&mut state.asleep);
+        drop(state);
+        if wake {
+            self.filled.notify_one();
+        }
+        Ok(Receipt { outcome: receipt })
+    }
+
+    /// Waits until there may be room.
+    pub(super) fn room(&self) -> tokio::sync::futures::Notified<'_> {
+        self.room.notified()
+    }
+
+    /// Takes what makes up the next message, whole batches only; empty when nothing waits.
+    pub(super) fn take(&self) -> Vec<Pending> {
+        let mut state = self.lock();
+        let fits = state.entries <= self.bounds.message_entries && state.bytes <= self.bounds.message_bytes;
+        let taken = if fits { state.take_all() } else { state.take_up_to(&self.bounds) };
+        state.asleep = false;
+        drop(state);
+        if !taken.is_empty() {
+            self.room.notify_waiters();
+        }
+        taken
+    }
+
+    /// Waits until something can be taken. Cancel safe.
+    pub(super) async fn filled(&self) {
+        loop {
+            let filled = self.filled.notified();
+            {
+                let mut state = self.lock();
+                if !state.waiting.is_empty() {
+                    return;
+                }
+                state.asleep = true;
+            }
+            filled.await;
+        }
+    }
+
+    /// Whether the breaker is closed.
+    pub(super) fn takes(&self) -> bool {
+        self.lock().breaker.state() == BreakerState::Closed
+    }
+
+    /// The log acknowledged something. Returns whether that is news.
+    pub(super) fn recovered(&self) -> bool {
+        let mut state = self.lock();
+        let news = state.breaker.state() != BreakerState::Closed;
+        state.breaker.on_success();
+        news
+    }
+
+    /// The log does not acknowledge: opens the breaker and returns what waits, to be answered. The flag says whether that is
+    /// news.
+    pub(super) fn trouble(&self) -> (bool, Vec<Pending>) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        let news = state.breaker.state() == BreakerState::Closed;
+        state.breaker.on_failure(now_ms);
+        let unsent = state.take_all();
+        drop(state);
+        self.room.notify_waiters();
+        (news, unsent)
+    }
+
+    /// Whether the log may be asked now if it is there again; how long to wait otherwise, in milliseconds.
+    pub(super) fn may_probe(&self) -> Result<(), u64> {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        if state.breaker.allows(now_ms) { Ok(()) } else { Err(state.breaker.retry_after_ms(now_ms).max(1)) }
+    }
+
+    /// Takes nothing more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.room.notify_waiters();
+    }
+
+    /// Takes nothing more and returns what waits, to be answered.
+    pub(super) fn empty(&self) -> Vec<Pending> {
+        self.close();
+        self.lock().take_all()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
+    /// When another attempt may succeed, in seconds.
+    pub(super) fn retry_after_s(&self) -> u64 {
+        self.lock().breaker.retry_after_ms(self.now_ms()).div_ceil(1_000).max(1)
+    }
+
+    fn check_shape(&self, batch: &Batch) -> Result<(), PublishError> {
+        let bounds = &self.bounds;
+        let too_long = entries_of(batch) > bounds.message_entries || batch.lines.len() > bounds.message_bytes;
+        let message = if too_long {
+            format!("a batch has at most {} entries and {} bytes", bounds.message_entries, bounds.message_bytes)
+        } else if batch.entries == 0 || batch.lines.last() != Some(&b'\n') {
+            "a batch has at least one entry, and each line ends with a line feed".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(PublishError { kind: PublishErrorKind::Refused, message, retry_after_s: 1 })
+    }
+
+    fn refusal(&self, state: &State) -> PublishError {
+        let message =
+            if state.closed { "the publisher is closing" } else { "the log does not acknowledge at the moment" };
+        let retry_after_s = state.breaker.retry_after_ms(self.now_ms()).div_ceil(1_000).max(1);
+        PublishError { kind: PublishErrorKind::NotSent, message: message.to_owned(), retry_after_s }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl State {
+    fn take_all(&mut self) -> Vec<Pending> {
+        (self.entries, self.bytes) = (0, 0);
+        self.waiting.drain(..).collect()
+    }
+
+    fn take_up_to(&mut self, bounds: &Bounds) -> Vec<Pending> {
+        let (mut entries, mut bytes) = (0, 0);
+        let fitting = self.waiting.iter().take_while(|pending| {
+            entries += entries_of(&pending.batch);
+            bytes += pending.batch.lines.len();
+            entries <= bounds.message_entries && bytes <= bounds.message_bytes
+        });
+        let count = fitting.count();
+        let taken: Vec<Pending> = self.waiting.drain(..count).collect();
+        self.entries -= taken.iter().map(|pending| entries_of(&pending.batch)).sum::<usize>();
+        self.bytes -= taken.iter().map(|pending| pending.batch.lines.len()).sum::<usize>();
+        taken
+    }
+}
+
+pub(super) fn entries_of(batch: &Batch) -> usize {
+    usize::try_from(batch.entries).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::MessageId;
+
+    const BOUNDS: Bounds = Bounds { message_entries: 4, message_bytes: 100, queue_entries: 6, queue_bytes: 200 };
+
+    fn batch(entries: u32) -> Batch {
+        let lines = Bytes::from("x\n".repeat(entries as usize));
+        Batch { lines, entries, message_id: MessageId::Launch("id".into()) }
+    }
+
+    fn taken(queue: &LaneQueue) -> Vec<u32> {
+        queue.take().iter().map(|pending| pending.batch.entries).collect()
+    }
+
+    #[test]
+    fn batches_stay_whole_and_in_order() {
+        let queue = LaneQueue::new(BOUNDS);
+        for entries in [2, 1, 3] {
+            assert!(queue.push(batch(entries)).is_ok());
+        }
+        assert_eq!(taken(&queue), [2, 1]);
+        assert_eq!(taken(&queue), [3]);
+        assert!(taken(&queue).is_empty());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_batch_back_and_takes_it_later() {
+        let queue = LaneQueue::new(BOUNDS);
+        let _first = queue.push(batch(4)).ok();
+        let Err(Refusal::NoRoom(back)) = queue.push(batch(3)) else { panic!("it was taken") };
+        assert_eq!(back.entries, 3);
+        assert_eq!(taken(&queue), [4]);
+        assert!(queue.push(back).is_ok());
+    }
+
+    #[test]
+    fn trouble_empties_the_queue_and_refuses_until_recovery() {
+        let queue = LaneQueue::new(BOUNDS);
+        let _receipt = queue.push(batch(1)).ok();
+        let (news, unsent) = queue.trouble();
+        assert!(news && unsent.len() == 1 && !queue.takes());
+        let Err(Refusal::Error(error)) = queue.push(batch(1)) else { panic!("it was taken") };
+        assert_eq!(error.kind, PublishErrorKind::NotSent);
+        assert!(queue.recovered());
+        assert!(queue.push(batch(1)).is_ok());
+    }
+
+    #[test]
+    fn misshapen_batches_are_refused_for_good() {
+        let queue = LaneQueue::new(BOUNDS);
+        let no_line_feed = Batch { lines: Bytes::from_static(b"x"), ..batch(1) };
+        let too_long = Batch { lines: Bytes::from(format!("{}\n", "x".repeat(100))), ..batch(1) };
+        for wrong in [batch(0), batch(5), no_line_feed, too_long] {
+            let Err(Refusal::Error(error)) = queue.push(wrong) else { panic!("it was taken") };
+            assert_eq!(error.kind, PublishErrorKind::Refused);
+        }
+    }
+}

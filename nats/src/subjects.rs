@@ -1,0 +1,59 @@
+//! Names of streams and subjects.
+
+/// First subject token of everything on the log.
+pub const LOG_PREFIX: &str = "launches";
+/// What `nats pub` may publish to: `launches.in.<tenant>.<account>`.
+pub const INBOUND_PATTERN: &str = "launches.in.*.*";
+/// The subjects that the log stores: `launches.<partition>`.
+pub const LANE_PATTERN: &str = "launches.*";
+/// The stream of parked messages.
+pub const PARKED_STREAM: &str = "LAUNCHES_PARKED";
+/// Its subjects: `parked.<epoch>.<partition>.<sequence>`.
+pub const PARKED_PATTERN: &str = "parked.*.*.*";
+/// Name of the log's stream in epoch 1, and beginning of its name in later ones.
+const STREAM: &str = "LAUNCHES";
+
+/// The name of the log's stream: `LAUNCHES` in epoch 1, `LAUNCHES_<epoch>` later.
+pub fn stream_name(epoch: u8) -> String {
+    if epoch <= 1 { STREAM.to_owned() } else { format!("{STREAM}_{epoch}") }
+}
+
+/// The subject of a lane.
+pub fn lane_subject(partition: u16) -> String {
+    format!("{LOG_PREFIX}.{partition}")
+}
+
+/// Where the server's transform sends what comes in by account.
+pub fn lane_transform(partitions: u16) -> String {
+    format!("{LOG_PREFIX}.{{{{partition({partitions},1,2)}}}}")
+}
+
+/// The subject of one parked message.
+pub fn parked_subject(epoch: u8, partition: u16, sequence: u64) -> String {
+    format!("parked.{epoch}.{partition}.{sequence}")
+}
+
+/// The subject of a lane's change notices.
+pub fn changes_subject(epoch: u8, partition: u16) -> String {
+    format!("saldo.changes.{epoch}.{partition}")
+}
+
+/// The change notices of all lanes.
+pub fn changes_pattern(epoch: u8) -> String {
+    format!("saldo.changes.{epoch}.*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_operators_type() {
+        assert_eq!(stream_name(1), "LAUNCHES");
+        assert_eq!(stream_name(7), "LAUNCHES_7");
+        assert_eq!(lane_subject(3), "launches.3");
+        assert_eq!(lane_transform(4), "launches.{{partition(4,1,2)}}");
+        assert_eq!(parked_subject(1, 2, 30), "parked.1.2.30");
+        assert_eq!(changes_subject(1, 0), "saldo.changes.1.0");
+    }
+}

@@ -1,0 +1,213 @@
+use std::{collections::HashSet, time::Duration};
+
+use nats::{LogSettings, PublishErrorKind, Publisher, PublisherConfig, ReaderSettings};
+use testkit::NatsServer;
+use tokio::time::Instant;
+
+use crate::{PATIENCE, batch, connect, foreign_client, new_log, next_message, patient, publish, read_lines, settings};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gathers_leaves_packed_and_everybody_learns_their_place() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 1).await;
+    let publisher = Publisher::start(log.clone(), PublisherConfig::default());
+    let receipts: Vec<_> = (0..500)
+        .map(|number| (number, publisher.submit(0, batch(&format!("n{number}"), 1 + number % 3)).unwrap()))
+        .collect();
+    for (number, receipt) in receipts {
+        let published = receipt.await.unwrap();
+        let message = log.message_at(published.sequence).await.unwrap().unwrap();
+        let text = String::from_utf8(message.payload.to_vec()).unwrap();
+        let line = text.lines().nth(published.first_line as usize - 1).unwrap();
+        assert_eq!(line, format!("n{number}.0"));
+    }
+    let messages = log.usage().await.unwrap().messages;
+    assert!(messages < 250, "{messages} messages for 500 batches");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_launch_again_is_a_duplicate_at_the_first_place() {
+    let server = NatsServer::start().unwrap();
+    let publisher = Publisher::start(new_log(&server, 1).await, PublisherConfig::default());
+    for entries in [1, 5] {
+        let first = publish(&publisher, 0, batch("same", entries)).await.unwrap();
+        let second = publish(&publisher, 0, batch("same", entries)).await.unwrap();
+        assert!(!first.duplicate && second.duplicate);
+        assert_eq!((first.sequence, first.first_line), (second.sequence, second.first_line));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_stay_inside_their_bounds_and_batches_whole() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 1).await;
+    let config = PublisherConfig { max_message_entries: 10, max_message_bytes: 200, ..PublisherConfig::default() };
+    let publisher = Publisher::start(log.clone(), config);
+    let receipts: Vec<_> =
+        (0..60).map(|number| publisher.submit(0, batch(&format!("b{number:02}"), 4)).unwrap()).collect();
+    let mut places = HashSet::new();
+    for receipt in receipts {
+        let published = receipt.await.unwrap();
+        assert!(places.insert((published.sequence, published.first_line)));
+    }
+    let mut reader = log.reader(0, 1, ReaderSettings::default());
+    let mut lines = 0;
+    while lines < 240 {
+        let message = next_message(&mut reader).await;
+        let count = message.payload.iter().filter(|byte| **byte == b'\n').count();
+        assert!(count <= 10 && count % 4 == 0 && message.payload.len() <= 200, "{count} lines");
+        lines += count;
+    }
+    let refused = publisher.submit(0, batch("long", 11)).unwrap_err();
+    assert_eq!(refused.kind, PublishErrorKind::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_log_refuses_and_says_so() {
+    let server = NatsServer::start().unwrap();
+    let client = connect(&server).await;
+    let log = nats::Log::ensure(&client, &LogSettings { max_bytes: 20_000, ..settings(1) }).await.unwrap();
+    let publisher = Publisher::start(log.clone(), PublisherConfig::default());
+    let mut stored = 0;
+    let refused = loop {
+        match publish(&publisher, 0, batch(&format!("fill-{stored}"), 50)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind, PublishErrorKind::LogFull);
+    assert!(refused.retry_after_s >= 1);
+    let usage = log.usage().await.unwrap();
+    assert_eq!(usage.messages, stored);
+    assert!(stored > 5 && usage.bytes <= 20_000);
+    assert!(publisher.is_healthy(), "the log answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_quota_of_the_server_is_a_full_log() {
+    let server = NatsServer::options().max_file_store(64 * 1024).start().unwrap();
+    let publisher = Publisher::start(new_log(&server, 1).await, PublisherConfig::default());
+    let refused = loop {
+        if let Err(error) = publish(&publisher, 0, batch("fill", 100 + rand_entries())).await {
+            break error;
+        }
+    };
+    assert_eq!(refused.kind, PublishErrorKind::LogFull, "{refused}");
+}
+
+/// Different at each call, so that no message is a duplicate.
+fn rand_entries() -> u32 {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_without_room_refuses_at_once_and_the_patient_caller_waits() {
+    let mut server = NatsServer::start().unwrap();
+    let config = PublisherConfig { max_message_entries: 8, queue_entries: 8, ..patient() };
+    let publisher = Publisher::start(new_log(&server, 1).await, config);
+    publish(&publisher, 0, batch("first", 1)).await.unwrap();
+    server.stop_signal().unwrap();
+    let mut receipts = Vec::new();
+    let refused = loop {
+        match publisher.submit(0, batch(&format!("x{}", receipts.len()), 4)) {
+            Ok(receipt) => receipts.push(receipt),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind, PublishErrorKind::NotSent);
+    assert!(receipts.len() <= 4, "one message on its way and a full queue");
+    let waiting = tokio::spawn({
+        let publisher = publisher.clone();
+        async move { publish(&publisher, 0, batch("waits", 4)).await }
+    });
+    server.continue_signal().unwrap();
+    waiting.await.unwrap().unwrap();
+    for receipt in receipts {
+        receipt.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_vanished_is_refused_and_one_that_is_another_too() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 1).await;
+    let config = PublisherConfig { ack_timeout_ms: 300, give_up_after_ms: 1_000, ..PublisherConfig::default() };
+    let publisher = Publisher::start(log.clone(), config);
+    publish(&publisher, 0, batch("before", 1)).await.unwrap();
+    let stream = async_nats::jetstream::new(foreign_client(&server).await);
+    stream.delete_stream(log.stream_name()).await.unwrap();
+    let gone = publish(&publisher, 0, batch("gone", 1)).await.unwrap_err();
+    assert_eq!(gone.kind, PublishErrorKind::NotSent, "nobody answers for the subject: {gone}");
+    assert!(!publisher.is_healthy());
+    let other = async_nats::jetstream::stream::Config {
+        name: "OTHER".to_owned(),
+        subjects: vec!["launches.*".to_owned()],
+        ..Default::default()
+    };
+    stream.create_stream(other).await.unwrap();
+    let fresh = Publisher::start(log, PublisherConfig::default());
+    let refused = publish(&fresh, 0, batch("other", 1)).await.unwrap_err();
+    assert_eq!(refused.kind, PublishErrorKind::Refused, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_drains_what_was_taken_and_takes_nothing_more() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 3).await;
+    let publisher = Publisher::start(log.clone(), PublisherConfig::default());
+    let receipts: Vec<_> =
+        (0..90_u16).map(|number| publisher.submit(number % 3, batch(&format!("c{number}"), 2)).unwrap()).collect();
+    publisher.close(Instant::now() + PATIENCE).await;
+    for mut receipt in receipts {
+        let outcome = futures_util::FutureExt::now_or_never(&mut receipt).expect("everything has an outcome");
+        outcome.unwrap();
+    }
+    assert_eq!(publisher.submit(0, batch("late", 1)).unwrap_err().kind, PublishErrorKind::NotSent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_in_vain_ends_at_the_deadline_with_honest_answers() {
+    let mut server = NatsServer::start().unwrap();
+    let publisher = Publisher::start(new_log(&server, 1).await, patient());
+    publish(&publisher, 0, batch("first", 1)).await.unwrap();
+    server.stop_signal().unwrap();
+    let sent = publisher.submit(0, batch("sent", 1)).unwrap();
+    let queued = testkit::wait_until_async("the first to leave the queue", PATIENCE, || async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        publisher.submit(0, batch("queued", 1)).ok()
+    });
+    let queued = queued.await.unwrap();
+    publisher.close(Instant::now() + Duration::from_millis(200)).await;
+    assert_eq!(sent.await.unwrap_err().kind, PublishErrorKind::Unknown);
+    assert_eq!(queued.await.unwrap_err().kind, PublishErrorKind::NotSent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_publishers_share_the_lanes_and_nothing_is_lost_or_doubled() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 2).await;
+    let mut writers = Vec::new();
+    for writer in 0..8 {
+        let config = PublisherConfig { messages_in_flight: 1 + writer % 2, ..PublisherConfig::default() };
+        let publisher = Publisher::start(nats::Log::open(&connect(&server).await, 1).await.unwrap(), config);
+        writers.push(tokio::spawn(async move {
+            let mut receipts = Vec::new();
+            for number in 0..200_u16 {
+                let name = format!("w{writer}-{number}");
+                receipts.push(publisher.submit_waiting(number % 2, batch(&name, 1)).await.unwrap());
+            }
+            for receipt in receipts {
+                receipt.await.unwrap();
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    for partition in 0..2 {
+        let lines = read_lines(&mut log.reader(partition, 1, ReaderSettings::default()), 800).await;
+        let distinct: HashSet<_> = lines.iter().collect();
+        assert_eq!((lines.len(), distinct.len()), (800, 800));
+    }
+}
