@@ -1,0 +1,115 @@
+//! Who the caller is. The tenant comes from here and never from a body.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::{HeaderMap, request::Parts},
+};
+use ledger::Tenant;
+
+use crate::problem::{Problem, kinds};
+
+/// Names the tenant where no credentials are configured.
+pub const TENANT_HEADER: &str = "saldo-tenant";
+
+/// Why a service may not listen where it was told to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refusing to listen on {address}: without credentials every caller could write and read for every tenant, \
+     so the address must be a loopback one such as 127.0.0.1"
+)]
+pub struct BindRefused {
+    /// The address.
+    pub address: SocketAddr,
+}
+
+/// How a tenant is found. Credentials will be another variant; the callers of [`Authenticator::tenant`] stay as they are.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Authenticator {
+    /// Every caller is trusted and says which tenant it acts for in the header [`TENANT_HEADER`]. A browser cannot be
+    /// tricked into sending it across origins, because such a header needs a permission that is never given.
+    TrustedHeader,
+}
+
+impl Authenticator {
+    /// The authenticator of a service that listens on `address` without credentials.
+    ///
+    /// # Errors
+    /// The address can be reached from other machines.
+    pub fn without_credentials(address: SocketAddr) -> Result<Self, BindRefused> {
+        if address.ip().to_canonical().is_loopback() { Ok(Self::TrustedHeader) } else { Err(BindRefused { address }) }
+    }
+
+    /// The tenant that the caller acts for.
+    ///
+    /// # Errors
+    /// A problem for the caller: the tenant is missing, given twice, or breaks its grammar.
+    pub fn tenant(&self, headers: &HeaderMap) -> Result<Tenant, Problem> {
+        match self {
+            Self::TrustedHeader => tenant_of_header(headers),
+        }
+    }
+}
+
+fn tenant_of_header(headers: &HeaderMap) -> Result<Tenant, Problem> {
+    let mut given = headers.get_all(TENANT_HEADER).iter();
+    let Some(value) = given.next() else {
+        return Err(Problem::new(kinds::TENANT_MISSING, "name the tenant in the header Saldo-Tenant"));
+    };
+    if given.next().is_some() {
+        return Err(Problem::new(kinds::TENANT_INVALID, "the header Saldo-Tenant is given more than once"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    Tenant::parse(text).map_err(|error| Problem::new(kinds::TENANT_INVALID, error.to_string()))
+}
+
+/// Extracts the caller's tenant in a handler whose state holds an [`Authenticator`].
+#[derive(Clone, Debug)]
+pub struct Caller(pub Tenant);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Authenticator: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Authenticator::from_ref(state).tenant(&parts.headers).map(Caller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_trusted_without_credentials() {
+        for address in ["127.0.0.1:80", "127.9.9.9:1", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(Authenticator::without_credentials(address.parse().unwrap()).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:80", "10.0.0.1:80", "[::]:80", "192.168.1.1:8080", "[::ffff:10.0.0.1]:80"] {
+            let refused = Authenticator::without_credentials(address.parse().unwrap()).unwrap_err();
+            assert!(refused.to_string().contains(address) || address.contains("ffff"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_tenant_is_read_strictly() {
+        let tenant = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(TENANT_HEADER, axum::http::HeaderValue::from_bytes(value).unwrap());
+            }
+            Authenticator::TrustedHeader.tenant(&headers).map_err(|problem| problem.kind.slug)
+        };
+        assert_eq!(tenant(&[b"acme"]).unwrap().as_str(), "acme");
+        assert_eq!(tenant(&[]), Err("tenant_missing"));
+        assert_eq!(tenant(&[b""]), Err("tenant_invalid"));
+        assert_eq!(tenant(&[b"a.b"]), Err("tenant_invalid"));
+        assert_eq!(tenant(&[b"\xff\xfe"]), Err("tenant_invalid"));
+        assert_eq!(tenant(&[b"acme", b"other"]), Err("tenant_invalid"));
+    }
+}

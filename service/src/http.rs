@@ -1,0 +1,132 @@
+//! The HTTP server: bounded connections, timeouts for clients that stand still, and an orderly stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use retry::Shutdown;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+mod activity;
+pub mod body;
+mod connection;
+pub mod edge;
+mod json;
+mod limits;
+pub mod open_files;
+mod stream;
+
+pub use edge::{REQUEST_ID_HEADER, RequestId, finish};
+pub use json::{json, json_bytes};
+pub use limits::HttpLimits;
+
+/// How long to wait after the system refused to accept, for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Most connections taken out of the system's backlog after the stop was asked for.
+const MAX_LAST_CONNECTIONS: usize = 4_096;
+/// What is left, after connections were cut at the deadline, for their tasks to end.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves `router` until `shutdown` begins, then drains: no new connections, requests in flight are finished and answered with
+/// `Connection: close`, connections that stand still are closed, and what is left at the deadline (the limits' own, or the shutdown's if that is
+/// earlier) is cut. Returns when no
+/// connection is left.
+///
+/// The router should have passed through [`finish`], which adds what every answer has.
+///
+/// # Errors
+/// The listener's address cannot be read. Errors of connections are theirs alone; refused accepts are tried again.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, limits: HttpLimits) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let server = Server::new(router, limits);
+    tracing::info!(http.address = %address, "serving");
+    tokio::select! {
+        () = server.accept_for_ever(&listener) => {}
+        () = shutdown.begun() => {}
+    }
+    server.drain(listener, address, &shutdown).await;
+    Ok(())
+}
+
+struct Server {
+    router: Router,
+    limits: Arc<HttpLimits>,
+    places: Arc<Semaphore>,
+    connections: TaskTracker,
+    draining: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Server {
+    fn new(router: Router, limits: HttpLimits) -> Self {
+        Self {
+            router,
+            places: Arc::new(Semaphore::new(limits.max_connections)),
+            limits: Arc::new(limits),
+            connections: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// A place is taken before a connection is: what has no place waits in the system's backlog.
+    async fn accept_for_ever(&self, listener: &TcpListener) {
+        loop {
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => self.take(stream, place),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "the client has gone already");
+            return;
+        }
+        let served = connection::serve(stream, self.router.clone(), Arc::clone(&self.limits), self.draining.clone());
+        let cut = self.cut.clone();
+        self.connections.spawn(async move {
+            tokio::select! {
+                () = served => {}
+                () = cut.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+
+    async fn drain(&self, listener: TcpListener, address: SocketAddr, shutdown: &Shutdown) {
+        let own = Instant::now() + Duration::from_millis(self.limits.drain_ms);
+        let deadline = shutdown.deadline().map_or(own, |given| given.min(own));
+        self.take_backlog(&listener);
+        drop(listener);
+        self.draining.cancel();
+        self.connections.close();
+        if timeout_at(deadline, self.connections.wait()).await.is_err() {
+            tracing::warn!(http.address = %address, connections = self.connections.len(), "cut at the drain deadline");
+            self.cut.cancel();
+            let _ended = timeout_at(Instant::now() + CUT_GRACE, self.connections.wait()).await;
+        }
+        tracing::info!(http.address = %address, "stopped");
+    }
+
+    /// Clients whose connection the system had accepted may have sent a request already: they are served, too.
+    fn take_backlog(&self, listener: &TcpListener) {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..MAX_LAST_CONNECTIONS {
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+            match listener.poll_accept(&mut context) {
+                std::task::Poll::Ready(Ok((stream, _))) => self.take(stream, place),
+                _ => return,
+            }
+        }
+    }
+}

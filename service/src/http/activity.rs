@@ -1,0 +1,162 @@
+//! What has happened on a connection: counters without a clock, sampled by a watch at a slow tick, so that a request pays
+//! a few relaxed additions and no timer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::HttpLimits;
+
+/// Shared by the stream, the service and the watch of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    pub(super) bytes_read: AtomicU64,
+    pub(super) bytes_written: AtomicU64,
+    /// The client does not take what is to be written.
+    pub(super) write_blocked: AtomicBool,
+    requests: AtomicU64,
+    in_flight: AtomicU32,
+    /// `bytes_read` when the last request's head was complete or its answer ended.
+    read_mark: AtomicU64,
+}
+
+/// Held from a request's head to the end of its answer.
+pub(super) struct InFlight(Arc<Activity>);
+
+impl Activity {
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.requests.fetch_add(1, Relaxed);
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Whether a request is being answered, or its answer is still to be taken.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0 || self.write_blocked.load(Relaxed)
+    }
+
+    fn has_partial_head(&self) -> bool {
+        self.bytes_read.load(Relaxed) > self.read_mark.load(Relaxed)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.read_mark.store(self.0.bytes_read.load(Relaxed), Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Why a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The head did not end in time.
+    Head,
+    /// No request came.
+    Idle,
+    /// The answer was not taken.
+    Write,
+}
+
+/// The watch of one connection: told the time, it says whether the client stands still for too long.
+pub(super) struct Watch {
+    requests: u64,
+    bytes_written: u64,
+    waiting_since: Instant,
+    head_since: Option<Instant>,
+    written_at: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { requests: 0, bytes_written: 0, waiting_since: now, head_since: None, written_at: now }
+    }
+
+    /// Looks at the counters. Times are as exact as the ticks are dense.
+    pub(super) fn look(&mut self, activity: &Activity, limits: &HttpLimits, now: Instant) -> Option<Cut> {
+        let over = |since: Instant, limit_ms: u64| now.duration_since(since) >= Duration::from_millis(limit_ms);
+        let written = activity.bytes_written.load(Relaxed);
+        if written != self.bytes_written || !activity.write_blocked.load(Relaxed) {
+            self.bytes_written = written;
+            self.written_at = now;
+        }
+        let (busy, requests) = (activity.is_busy(), activity.requests.load(Relaxed));
+        if busy || requests != self.requests {
+            self.requests = requests;
+            self.waiting_since = now;
+            self.head_since = None;
+        }
+        if busy {
+            return over(self.written_at, limits.write_timeout_ms).then_some(Cut::Write);
+        }
+        if !activity.has_partial_head() {
+            self.head_since = None;
+            return over(self.waiting_since, limits.idle_timeout_ms).then_some(Cut::Idle);
+        }
+        let since = *self.head_since.get_or_insert(now);
+        over(since, limits.head_timeout_ms).then_some(Cut::Head)
+    }
+
+    /// The tick that keeps every bound exact to a quarter of the shortest one.
+    pub(super) fn tick(limits: &HttpLimits) -> Duration {
+        let shortest_ms = limits.head_timeout_ms.min(limits.idle_timeout_ms).min(limits.write_timeout_ms);
+        Duration::from_millis((shortest_ms / 4).clamp(5, 2_500))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> HttpLimits {
+        HttpLimits { head_timeout_ms: 100, idle_timeout_ms: 1_000, write_timeout_ms: 300, ..HttpLimits::default() }
+    }
+
+    #[test]
+    fn a_silent_connection_is_idle_and_a_half_sent_head_is_cut_earlier() {
+        let (activity, start) = (Arc::new(Activity::default()), Instant::now());
+        let mut watch = Watch::new(start);
+        let mut at = |ms| watch.look(&activity, &limits(), start + Duration::from_millis(ms));
+        assert_eq!(at(900), None);
+        activity.bytes_read.store(5, Relaxed);
+        assert_eq!(at(950), None);
+        activity.bytes_read.store(6, Relaxed);
+        assert_eq!(at(1_049), None, "one byte at a time does not stop the clock of the head");
+        assert_eq!(at(1_050), Some(Cut::Head));
+    }
+
+    #[test]
+    fn an_answered_request_starts_the_idle_time_anew() {
+        let (activity, start) = (Arc::new(Activity::default()), Instant::now());
+        let mut watch = Watch::new(start);
+        let mut at = |ms| watch.look(&activity, &limits(), start + Duration::from_millis(ms));
+        activity.bytes_read.store(50, Relaxed);
+        let request = activity.begin();
+        assert_eq!(at(5_000), None, "a request in flight is not idle");
+        drop(request);
+        assert_eq!(at(5_999), None);
+        assert_eq!(at(6_000), Some(Cut::Idle));
+        drop(activity.begin());
+        assert_eq!(at(6_100), None, "a request between two looks counts");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_is_cut() {
+        let (activity, start) = (Arc::new(Activity::default()), Instant::now());
+        let mut watch = Watch::new(start);
+        let mut at = |ms| watch.look(&activity, &limits(), start + Duration::from_millis(ms));
+        let _request = activity.begin();
+        assert_eq!(at(1_000), None);
+        activity.write_blocked.store(true, Relaxed);
+        assert_eq!(at(1_299), None);
+        activity.bytes_written.store(1, Relaxed);
+        assert_eq!(at(1_400), None);
+        assert_eq!(at(1_700), Some(Cut::Write));
+    }
+}

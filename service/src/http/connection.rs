@@ -1,0 +1,140 @@
+//! One connection: its requests, its watch, and how it ends.
+
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderValue, Request, Response, header},
+};
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::{
+    HttpLimits,
+    activity::{Activity, InFlight, Watch},
+    stream::CountedStream,
+};
+
+/// How long a connection must be silent, once the service stops, before it is closed: a client that has just been
+/// answered may be sending its next request, and that one is still answered, with `Connection: close`.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// The most that is read from a connection at once: a few hundred launches of a bulk a system call, and 1 GiB when every
+/// connection of the default bound sends a bulk.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+pub(super) async fn serve(stream: TcpStream, router: Router, limits: Arc<HttpLimits>, draining: CancellationToken) {
+    let activity = Arc::new(Activity::default());
+    let service = service_fn({
+        let (activity, draining) = (Arc::clone(&activity), draining.clone());
+        move |request: Request<Incoming>| answer(&router, request, activity.begin(), draining.clone())
+    });
+    let stream = TokioIo::new(CountedStream::new(stream, Arc::clone(&activity)));
+    let mut connection = pin!(builder(&limits).serve_connection(stream, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = watch(&activity, &limits) => None,
+        () = quiet_after(&draining, &activity) => {
+            connection.as_mut().graceful_shutdown();
+            if !activity.is_busy() {
+                return;
+            }
+            tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                () = watch(&activity, &limits) => None,
+            }
+        }
+    };
+    if let Some(Err(error)) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// The server's own timeouts are not used: they cost a timer each request, and know no difference between a client that
+/// is idle and one that sends half a head.
+fn builder(limits: &HttpLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .header_read_timeout(None)
+        .max_header_size(limits.max_head_bytes)
+        .max_buf_size(limits.max_head_bytes.max(READ_BUFFER_BYTES))
+        .half_close(false);
+    builder
+}
+
+fn answer(
+    router: &Router,
+    request: Request<Incoming>,
+    in_flight: InFlight,
+    draining: CancellationToken,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
+    let answer = router.clone().call(request.map(Body::new));
+    async move {
+        let mut answer = answer.await?;
+        if draining.is_cancelled() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer.map(|body| Answer { body, _in_flight: in_flight }))
+    }
+}
+
+/// Ends when the client has stood still for too long.
+async fn watch(activity: &Activity, limits: &HttpLimits) {
+    let mut watch = Watch::new(Instant::now());
+    let tick = Watch::tick(limits);
+    loop {
+        sleep(tick).await;
+        if let Some(cut) = watch.look(activity, limits, Instant::now()) {
+            tracing::debug!(?cut, "the client stands still");
+            return;
+        }
+    }
+}
+
+/// Ends when the service stops and either a request is in flight, or none came for a moment.
+async fn quiet_after(draining: &CancellationToken, activity: &Activity) {
+    draining.cancelled().await;
+    if !activity.is_busy() {
+        sleep(LINGER).await;
+    }
+}
+
+/// The body of an answer; while it lives, the connection is busy.
+struct Answer {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

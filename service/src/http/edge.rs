@@ -1,0 +1,148 @@
+//! The outermost layer of every route: request id, panics, problems with their request id, metrics and the access log.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+
+use crate::{
+    health::{self, Readiness},
+    metrics::HttpMetrics,
+    problem::{Pending, Problem, kinds},
+};
+
+/// The request id's header, taken over from the caller if it is sane, and on every answer.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id that is taken over from a caller.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// The id of a request; handlers find it in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub HeaderValue);
+
+impl RequestId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Adds to the service's own routes what every service has: `/health/…`, `/metrics`, problems for unknown paths and
+/// methods, and the edge. Every answer then has a request id, every refusal is a problem, and a panic is a 500 of its own
+/// request only.
+pub fn finish(
+    router: Router,
+    metrics: HttpMetrics,
+    readiness: Readiness,
+    registry: Arc<prometheus_client::registry::Registry>,
+) -> Router {
+    let edge = Edge { metrics, ids: Arc::new(RequestIds::new()) };
+    router
+        .merge(health::router(readiness, registry))
+        .fallback(async || Problem::new(kinds::NOT_FOUND, "no such path"))
+        .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED, "see the Allow header"))
+        .layer(from_fn_with_state(edge, through))
+}
+
+#[derive(Clone)]
+struct Edge {
+    metrics: HttpMetrics,
+    ids: Arc<RequestIds>,
+}
+
+async fn through(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = edge.ids.of(request.headers());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let line = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut answer = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_panic) => panicked(&id),
+    };
+    if let Some(Pending(problem)) = answer.extensions_mut().remove() {
+        answer = keep_headers(&answer, problem.to_response(id.to_str().ok()));
+    }
+    let status = answer.status().as_u16();
+    edge.metrics.note(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
+    if let Some((method, uri)) = line {
+        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(http.method = %method, http.path = uri.path(), http.status = status, duration_us, request.id = ?id);
+    }
+    answer.headers_mut().insert(REQUEST_ID_HEADER, id);
+    answer
+}
+
+/// The panic's text went to standard error by the panic hook; the caller learns only that it was our fault.
+fn panicked(id: &HeaderValue) -> Response {
+    tracing::error!(request.id = ?id, "a handler panicked");
+    let problem = Problem::new(kinds::INTERNAL, "the request met a fault of the service; its id leads to the log");
+    (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response()
+}
+
+/// Headers that a handler or the router added to a problem, such as `Allow`, outlive its rendering.
+fn keep_headers(first: &Response, mut rendered: Response) -> Response {
+    for (name, value) in first.headers() {
+        if name != axum::http::header::CONTENT_LENGTH && !rendered.headers().contains_key(name) {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    rendered
+}
+
+/// Makes request ids: random for the process, counted within it.
+struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        Self { process: rand::random(), next: AtomicU64::new(0) }
+    }
+
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let sane = |value: &&HeaderValue| {
+            let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(byte);
+            (1..=MAX_REQUEST_ID_BYTES).contains(&value.len()) && value.as_bytes().iter().all(allowed)
+        };
+        headers.get(REQUEST_ID_HEADER).filter(sane).cloned().unwrap_or_else(|| self.make())
+    }
+
+    fn make(&self) -> HeaderValue {
+        let text = format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Relaxed));
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sane_ids_are_taken_over_and_others_replaced() {
+        let ids = RequestIds::new();
+        let of = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(REQUEST_ID_HEADER, HeaderValue::from_static(value))]);
+            ids.of(&headers)
+        };
+        assert_eq!(of("trace-1.2:3_x"), "trace-1.2:3_x");
+        for insane in ["", "a b", "\"quoted\"", "<script>"] {
+            assert_ne!(of(insane), insane);
+        }
+        assert_ne!(ids.of(&HeaderMap::new()), ids.of(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,106 @@
+//! A TCP stream that counts what passes, and closes in a way that lets the client read the last answer: a socket closed
+//! with bytes unread is reset, and a reset takes the answer away from a client that is still sending.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::activity::Activity;
+
+/// After the last answer, how long and how much is read and thrown away until the client closes, too.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+pub(super) struct CountedStream {
+    inner: TcpStream,
+    activity: Arc<Activity>,
+    linger: Option<Linger>,
+}
+
+struct Linger {
+    end: Pin<Box<Sleep>>,
+    discarded: usize,
+}
+
+impl CountedStream {
+    pub(super) fn new(inner: TcpStream, activity: Arc<Activity>) -> Self {
+        Self { inner, activity, linger: None }
+    }
+
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = written {
+            self.activity.bytes_written.fetch_add(u64::try_from(*count).unwrap_or(u64::MAX), Relaxed);
+        }
+        self.activity.write_blocked.store(written.is_pending(), Relaxed);
+    }
+}
+
+impl AsyncRead for CountedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        self.activity.bytes_read.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for CountedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note_write(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note_write(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+        self.poll_linger(cx).map(Ok)
+    }
+}
+
+impl CountedStream {
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Linger { end: Box::pin(sleep(LINGER)), discarded: 0 });
+        if linger.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut space = [0; 8 * 1024];
+        while linger.discarded < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            linger.discarded += buffer.filled().len();
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,8 @@
+//! The HTTP server against real sockets: what every service promises, whatever it serves.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod edge;
+mod errors;
+mod server;
+mod stop;
+mod support;

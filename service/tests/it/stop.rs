@@ -1,0 +1,75 @@
+//! The stop: nothing that was taken is cut without an answer, and it ends within the deadline.
+
+use std::time::Duration;
+
+use service::HttpLimits;
+use tokio::{io::AsyncReadExt, time::timeout};
+
+use crate::support::{DEADLINE, GET_HELLO, TestService};
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_and_idle_ones_are_closed() {
+    let service = TestService::start(HttpLimits { drain_ms: 60_000, ..HttpLimits::default() }).await;
+    let (mut busy, mut idle, mut unused) = (service.connect().await, service.connect().await, service.connect().await);
+    idle.send(GET_HELLO).await;
+    idle.read_to("hello").await;
+    busy.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    service.entered.notified().await;
+    service.stop.begin(DEADLINE);
+    assert_eq!(idle.read_to_close().await, "");
+    assert_eq!(unused.read_to_close().await, "");
+    assert!(tokio::net::TcpStream::connect(service.address).await.is_err(), "nobody new is taken");
+    service.gate.notify_one();
+    let answer = busy.read_to_close().await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("opened"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    service.ended().await;
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_at_the_deadline() {
+    let service = TestService::start(HttpLimits { drain_ms: 100, ..HttpLimits::default() }).await;
+    let mut stuck = service.connect().await;
+    stuck.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    service.entered.notified().await;
+    service.stop.begin(DEADLINE);
+    assert_eq!(stuck.read_to_close().await, "");
+    service.ended().await;
+}
+
+/// Clients that send one request after the other must see every one of them answered, until a connection attempt is
+/// refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_no_request_is_cut_without_an_answer() {
+    let service = TestService::start(HttpLimits::default()).await;
+    let address = service.address;
+    let clients: Vec<_> = (0..32).map(|_| tokio::spawn(request_until_refused(address))).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    service.stop.begin(DEADLINE);
+    let mut answered = 0;
+    for client in clients {
+        answered += timeout(DEADLINE, client).await.expect("clients end").unwrap();
+    }
+    assert!(answered > 0);
+    service.ended().await;
+}
+
+async fn request_until_refused(address: std::net::SocketAddr) -> usize {
+    let mut answered = 0;
+    while let Ok(mut stream) = tokio::net::TcpStream::connect(address).await {
+        loop {
+            let sent = tokio::io::AsyncWriteExt::write_all(&mut stream, GET_HELLO.as_bytes()).await;
+            let mut read = Vec::new();
+            while sent.is_ok() && !read.ends_with(b"hello") {
+                let count = stream.read_buf(&mut read).await.unwrap_or(0);
+                assert_ne!(count, 0, "cut without an answer after {answered}");
+            }
+            assert!(sent.is_ok());
+            answered += 1;
+            if String::from_utf8_lossy(&read).contains("connection: close") {
+                break;
+            }
+        }
+    }
+    answered
+}
