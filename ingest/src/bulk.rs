@@ -1,0 +1,342 @@
+//! A bulk: lines in, batches out to the lanes, counts and refused lines back.
+//!
+//! Taking a line is plain computing; everything that waits is in [`Bulk::send_full`], [`Bulk::flush`] and
+//! [`Bulk::finish`]. A line whose id is on its way already (in this body or in another request) is a duplicate or a
+//! conflict once that publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
+//! flight it sends what it has itself: two bulks never wait for each other.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use ledger::{Invalid, Reason, Tenant, parse_posted};
+use nats::Batch;
+
+use crate::{
+    flight::{Cause, Failure, Flight, Outcome},
+    key::{Claimed, key_digest, packed_message_id},
+    lines::Line,
+    publish::Claims,
+    recent::Claim,
+    shared::{Refusal, Shared, date_of},
+    tenants::Settings,
+};
+
+mod report;
+
+pub use report::{Finished, LineError, Report};
+
+/// Batches of one bulk that wait for the log's answer: enough to keep every lane busy, few enough to bound memory.
+const MAX_SENT: usize = 16;
+/// Flights that lines of one bulk may wait for; at more, the oldest is waited for.
+const MAX_WAITS: usize = 64;
+
+/// One bulk while it is read.
+pub struct Bulk {
+    shared: Arc<Shared>,
+    tenant: Tenant,
+    settings: Arc<Settings>,
+    /// By partition.
+    open: Vec<Option<OpenBatch>>,
+    open_bytes: usize,
+    full: Vec<OpenBatch>,
+    sent: FuturesUnordered<BoxFuture<'static, Answered>>,
+    waits: VecDeque<Wait>,
+    report: Report,
+    failure: Option<Failure>,
+    first_uncertain_line: Option<u64>,
+}
+
+struct OpenBatch {
+    partition: u16,
+    first_line: u64,
+    lines: Vec<u8>,
+    claims: Claims,
+}
+
+#[derive(Clone, Copy)]
+struct Answered {
+    partition: u16,
+    first_line: u64,
+    entries: u64,
+    outcome: Outcome,
+}
+
+/// Lines that are decided by somebody's flight.
+struct Wait {
+    flight: Arc<Flight>,
+    partition: u16,
+    first_line: u64,
+    duplicates: u64,
+    conflicts: u64,
+    /// The first of the conflicting lines, as many as errors are listed.
+    conflict_lines: Vec<u64>,
+}
+
+impl Bulk {
+    /// A bulk of `tenant` that has taken no line.
+    pub fn new(shared: Arc<Shared>, tenant: Tenant) -> Self {
+        let partitions = usize::from(shared.identity.partitions);
+        Self {
+            settings: shared.tenants.settings(),
+            open: std::iter::repeat_with(|| None).take(partitions).collect(),
+            report: Report::new(shared.identity.epoch),
+            shared,
+            tenant,
+            open_bytes: 0,
+            full: Vec::new(),
+            sent: FuturesUnordered::new(),
+            waits: VecDeque::new(),
+            failure: None,
+            first_uncertain_line: None,
+        }
+    }
+
+    /// Takes a line. After a failure lines are only noted as uncertain.
+    pub fn take(&mut self, number: u64, line: Line<'_>) {
+        if self.failure.is_some() {
+            return self.uncertain_from(number);
+        }
+        let taken = match line {
+            Line::Text(text) => self.take_text(number, text),
+            Line::TooLong => Err(too_long().into()),
+        };
+        match taken {
+            Ok(()) => {}
+            Err(Refusal::Invalid(invalid)) => self.report.reject(number, &invalid),
+            Err(Refusal::Unavailable(failure)) => self.fail(failure, number),
+        }
+    }
+
+    fn take_text(&mut self, number: u64, text: &[u8]) -> Result<(), Refusal> {
+        let draft = parse_posted(text, &self.tenant)?;
+        let missing = || Invalid::new(Reason::MissingField, "every launch of a bulk needs an id");
+        let id = draft.id.clone().ok_or_else(missing)?;
+        let date = date_of(&draft, &self.settings, &self.tenant)?;
+        let key = key_digest(&self.tenant, &draft.account, date, &id);
+        let launch = Claimed { key, content: draft.content_digest };
+        let partition = self.shared.partition(&self.tenant, &draft.account);
+        let batch = open_batch(&mut self.open, &self.shared, partition, number)?;
+        let start = batch.lines.len();
+        draft.write_line(&self.tenant, &id, date, &mut batch.lines)?;
+        match self.shared.lanes.recent.claim(launch, batch.claims.flight()) {
+            Claim::New => {
+                batch.lines.push(b'\n');
+                batch.claims.push(launch);
+                self.open_bytes += batch.lines.len() - start;
+                self.close_if_full(partition);
+            }
+            known => {
+                batch.lines.truncate(start);
+                self.already_known(number, partition, known);
+            }
+        }
+        Ok(())
+    }
+
+    fn already_known(&mut self, number: u64, partition: u16, known: Claim) {
+        match known {
+            Claim::New => {}
+            Claim::Known { sequence } => self.report.duplicate(partition, sequence, 1),
+            Claim::Conflict { sequence } => self.report.conflicts(partition, sequence, 1, &[number]),
+            Claim::Pending { flight, same_content } => self.wait_for(flight, partition, number, same_content),
+        }
+    }
+
+    fn wait_for(&mut self, flight: Arc<Flight>, partition: u16, number: u64, same_content: bool) {
+        let known = self.waits.iter().rposition(|wait| Arc::ptr_eq(&wait.flight, &flight));
+        let index = known.unwrap_or_else(|| {
+            let (duplicates, conflicts, conflict_lines) = (0, 0, Vec::new());
+            self.waits.push_back(Wait { flight, partition, first_line: number, duplicates, conflicts, conflict_lines });
+            self.waits.len() - 1
+        });
+        let wait = &mut self.waits[index];
+        if same_content {
+            wait.duplicates += 1;
+        } else {
+            wait.conflicts += 1;
+            if wait.conflict_lines.len() < report::MAX_ERRORS {
+                wait.conflict_lines.push(number);
+            }
+        }
+    }
+
+    fn close_if_full(&mut self, partition: u16) {
+        let bounds = &self.shared.config.bodies;
+        let is_full = |batch: &OpenBatch| {
+            batch.lines.len() >= bounds.batch_bytes || batch.claims.launches().len() >= bounds.batch_entries
+        };
+        if self.open[usize::from(partition)].as_ref().is_some_and(is_full) {
+            self.close(usize::from(partition));
+        } else if self.open_bytes > bounds.open_bytes {
+            let sizes = self.open.iter().map(|batch| batch.as_ref().map_or(0, |batch| batch.lines.len()));
+            let largest = sizes.enumerate().max_by_key(|(_, size)| *size);
+            self.close(largest.map_or(0, |(index, _)| index));
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        let Some(batch) = self.open[index].take() else { return };
+        self.open_bytes -= batch.lines.len();
+        if !batch.claims.launches().is_empty() {
+            self.full.push(batch);
+        }
+    }
+
+    /// Hands full batches to their lanes, waiting for room; takes the answers that have come.
+    pub async fn send_full(&mut self) {
+        for batch in std::mem::take(&mut self.full) {
+            self.send(batch).await;
+        }
+        while let Some(Some(answered)) = self.sent.next().now_or_never() {
+            self.answered(answered);
+        }
+        self.settings = self.shared.tenants.settings();
+        self.settle_waits(MAX_WAITS).await;
+    }
+
+    /// Whether [`Self::flush`] has something to do.
+    pub fn has_open(&self) -> bool {
+        self.open_bytes > 0
+    }
+
+    /// Hands the unfinished batches to their lanes, too.
+    pub async fn flush(&mut self) {
+        (0..self.open.len()).for_each(|index| self.close(index));
+        for batch in std::mem::take(&mut self.full) {
+            self.send(batch).await;
+        }
+    }
+
+    /// Whether it makes no sense to read on.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Gives up at a line: it and all later ones are not taken.
+    pub fn fail(&mut self, failure: Failure, line: u64) {
+        self.failure.get_or_insert(failure);
+        self.uncertain_from(line);
+    }
+
+    /// Sends what is left, unless it has failed, and waits for every answer.
+    pub async fn finish(mut self) -> Finished {
+        if self.failure.is_none() {
+            self.flush().await;
+        }
+        self.abandon();
+        while let Some(answered) = self.sent.next().await {
+            self.answered(answered);
+        }
+        self.settle_waits(0).await;
+        self.abandon();
+        self.report.finish(self.failure, self.first_uncertain_line)
+    }
+
+    /// After a failure: what is not sent never will be.
+    fn abandon(&mut self) {
+        if self.failure.is_none() {
+            return;
+        }
+        let unsent = self.open.iter_mut().filter_map(Option::take).chain(self.full.drain(..));
+        let first = unsent.filter(|batch| !batch.claims.launches().is_empty()).map(|batch| batch.first_line).min();
+        if let Some(line) = first {
+            self.uncertain_from(line);
+        }
+        self.open_bytes = 0;
+    }
+
+    async fn send(&mut self, batch: OpenBatch) {
+        if self.failure.is_some() {
+            return self.uncertain_from(batch.first_line);
+        }
+        while self.sent.len() >= MAX_SENT {
+            let Some(answered) = self.sent.next().await else { break };
+            self.answered(answered);
+        }
+        let OpenBatch { partition, first_line, lines, claims } = batch;
+        let entries = u32::try_from(claims.launches().len()).unwrap_or(u32::MAX);
+        let message_id = packed_message_id(claims.launches());
+        let message = Batch { lines: lines.into(), entries, message_id };
+        match self.shared.lanes.submit_waiting(partition, message, claims).await {
+            Err(failure) => self.fail(failure, first_line),
+            Ok(sent) => {
+                let entries = u64::from(entries);
+                // A task of its own: others may wait for these ids while this bulk waits for its client.
+                let answer = tokio::spawn(sent.outcome()).map(move |outcome| {
+                    let lost = |_| Outcome::Unknown(Failure::new(Cause::OutcomeUnknown));
+                    Answered { partition, first_line, entries, outcome: outcome.unwrap_or_else(lost) }
+                });
+                self.sent.push(answer.boxed());
+            }
+        }
+    }
+
+    fn answered(&mut self, answered: Answered) {
+        match answered.outcome {
+            Outcome::Published { sequence } => {
+                self.report.accepted(answered.partition, sequence, answered.entries);
+            }
+            Outcome::NotSent(failure) | Outcome::Unknown(failure) => self.fail(failure, answered.first_line),
+        }
+    }
+
+    /// Decides waiting lines until at most `most` flights are waited for.
+    async fn settle_waits(&mut self, most: usize) {
+        if self.waits.len() <= most {
+            return;
+        }
+        let (settled, open) =
+            std::mem::take(&mut self.waits).into_iter().partition(|wait| wait.flight.outcome().is_some());
+        self.waits = open;
+        let settled: VecDeque<Wait> = settled;
+        for wait in settled {
+            let outcome = wait.flight.wait().await;
+            self.decided(&wait, outcome);
+        }
+        while self.waits.len() > most {
+            self.flush().await;
+            let Some(wait) = self.waits.pop_front() else { break };
+            let outcome = wait.flight.wait().await;
+            self.decided(&wait, outcome);
+        }
+    }
+
+    fn decided(&mut self, wait: &Wait, outcome: Outcome) {
+        match outcome {
+            Outcome::Published { sequence } => {
+                self.report.duplicate(wait.partition, sequence, wait.duplicates);
+                self.report.conflicts(wait.partition, sequence, wait.conflicts, &wait.conflict_lines);
+            }
+            Outcome::NotSent(failure) | Outcome::Unknown(failure) => self.fail(failure, wait.first_line),
+        }
+    }
+
+    fn uncertain_from(&mut self, line: u64) {
+        let first = self.first_uncertain_line.map_or(line, |known| known.min(line));
+        self.first_uncertain_line = Some(first);
+    }
+}
+
+fn open_batch<'b>(
+    open: &'b mut [Option<OpenBatch>],
+    shared: &Shared,
+    partition: u16,
+    number: u64,
+) -> Result<&'b mut OpenBatch, Refusal> {
+    let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
+    let place = open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
+    let batch = place.get_or_insert_with(|| OpenBatch {
+        partition,
+        first_line: number,
+        lines: Vec::new(),
+        claims: Claims::new(Arc::clone(&shared.lanes.recent)),
+    });
+    if batch.claims.launches().is_empty() {
+        batch.first_line = number;
+    }
+    Ok(batch)
+}
+
+fn too_long() -> Invalid {
+    Invalid::new(Reason::LineTooLong, format!("a line has at most {} bytes", ledger::MAX_LINE_BYTES))
+}

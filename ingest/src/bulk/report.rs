@@ -1,0 +1,133 @@
+//! What a bulk is answered.
+
+use std::collections::BTreeMap;
+
+use ledger::{Invalid, Reason};
+use protocol::position::Position;
+use serde::Serialize;
+
+use crate::flight::Failure;
+
+/// Refused lines that are listed; more are counted. A list without a bound would be as long as the body.
+pub const MAX_ERRORS: usize = 1_000;
+/// The longest detail of one error, in bytes: details may quote what was sent.
+const MAX_DETAIL_BYTES: usize = 300;
+
+/// A refused line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LineError {
+    /// Line in the body, from 1; element of an array, from 1.
+    pub line: u64,
+    /// The slug.
+    #[serde(rename = "type")]
+    pub slug: &'static str,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Counts while a bulk is read.
+#[derive(Debug)]
+pub struct Report {
+    epoch: u8,
+    accepted: u64,
+    duplicates: u64,
+    by_reason: BTreeMap<Reason, u64>,
+    lanes: BTreeMap<u16, u64>,
+    errors: Vec<LineError>,
+}
+
+/// The end of a bulk.
+#[derive(Debug)]
+pub struct Finished {
+    /// Newly acknowledged launches.
+    pub accepted: u64,
+    /// Launches that the log had already.
+    pub duplicates: u64,
+    /// Refused lines, by reason.
+    pub by_reason: BTreeMap<Reason, u64>,
+    /// Covers everything accepted and every duplicate; `None` when there was neither.
+    pub position: Option<Position>,
+    /// The refused lines, in order, the first [`MAX_ERRORS`] of them.
+    pub errors: Vec<LineError>,
+    /// Why it ended early.
+    pub failure: Option<Failure>,
+    /// The first line that is perhaps not on the log, after a failure.
+    pub first_uncertain_line: Option<u64>,
+}
+
+impl Report {
+    pub(super) fn new(epoch: u8) -> Self {
+        let (by_reason, lanes) = (BTreeMap::new(), BTreeMap::new());
+        Self { epoch, accepted: 0, duplicates: 0, by_reason, lanes, errors: Vec::new() }
+    }
+
+    pub(super) fn accepted(&mut self, partition: u16, sequence: u64, count: u64) {
+        self.accepted += count;
+        self.reached(partition, sequence);
+    }
+
+    pub(super) fn duplicate(&mut self, partition: u16, sequence: u64, count: u64) {
+        self.duplicates += count;
+        if count > 0 {
+            self.reached(partition, sequence);
+        }
+    }
+
+    pub(super) fn conflicts(&mut self, partition: u16, sequence: u64, count: u64, lines: &[u64]) {
+        if count == 0 {
+            return;
+        }
+        *self.by_reason.entry(Reason::Conflict).or_default() += count;
+        let position = Position::of_lane(self.epoch, partition, sequence);
+        for line in lines {
+            let detail = || format!("the id is known with other content, accepted at position {position}");
+            self.list(*line, Reason::Conflict.slug(), detail);
+        }
+    }
+
+    pub(super) fn reject(&mut self, line: u64, invalid: &Invalid) {
+        *self.by_reason.entry(invalid.reason).or_default() += 1;
+        self.list(line, invalid.reason.slug(), || shortened(&invalid.detail));
+    }
+
+    pub(super) fn finish(mut self, failure: Option<Failure>, first_uncertain_line: Option<u64>) -> Finished {
+        self.errors.sort_by_key(|error| error.line);
+        Finished {
+            accepted: self.accepted,
+            duplicates: self.duplicates,
+            by_reason: self.by_reason,
+            position: (!self.lanes.is_empty()).then_some(Position { epoch: self.epoch, lanes: self.lanes }),
+            errors: self.errors,
+            failure,
+            first_uncertain_line: failure.and(first_uncertain_line),
+        }
+    }
+
+    fn reached(&mut self, partition: u16, sequence: u64) {
+        let known = self.lanes.entry(partition).or_default();
+        *known = sequence.max(*known);
+    }
+
+    fn list(&mut self, line: u64, slug: &'static str, detail: impl FnOnce() -> String) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(LineError { line, slug, detail: detail() });
+        }
+    }
+}
+
+impl Finished {
+    /// How many lines were refused.
+    pub fn rejected(&self) -> u64 {
+        self.by_reason.values().sum()
+    }
+
+    /// Whether there were more refused lines than are listed.
+    pub fn errors_truncated(&self) -> bool {
+        u64::try_from(self.errors.len()).unwrap_or(u64::MAX) < self.rejected()
+    }
+}
+
+fn shortened(detail: &str) -> String {
+    let end = detail.floor_char_boundary(MAX_DETAIL_BYTES);
+    if end < detail.len() { format!("{}…", &detail[..end]) } else { detail.to_owned() }
+}

@@ -1,0 +1,101 @@
+//! `POST /v1/launches`: which form the body has, and the way of each.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRef, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use ledger::Tenant;
+use service::{
+    Authenticator, Problem,
+    http::body::{BodyReader, Pace},
+    problem::kinds,
+};
+
+use crate::{flight::Cause, shared::Shared};
+
+mod answer;
+mod array;
+mod media;
+mod ndjson;
+mod object;
+mod whole;
+
+use media::Form;
+
+/// What is read and thrown away of a refused body, so that a connection with a short one can be used again.
+const DISCARD_BYTES: usize = 256 * 1024;
+const DISCARD_MS: u64 = 100;
+
+/// The routes of ingest.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new().route("/v1/launches", post(post_launches)).with_state(App(shared))
+}
+
+#[derive(Clone)]
+struct App(Arc<Shared>);
+
+impl FromRef<App> for Authenticator {
+    fn from_ref(app: &App) -> Self {
+        app.0.authenticator.clone()
+    }
+}
+
+async fn post_launches(State(App(shared)): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let pace = Pace { window_ms: shared.config.bodies.patience_ms, ..Pace::default() };
+    let mut reader = BodyReader::new(body, pace);
+    match take(&shared, &headers, &mut reader).await {
+        Ok(answer) => answer,
+        Err(problem) => {
+            if !headers.contains_key(header::EXPECT) {
+                reader.discard(DISCARD_BYTES, DISCARD_MS).await;
+            }
+            problem.into_response()
+        }
+    }
+}
+
+async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Result<Response, Problem> {
+    let tenant = shared.authenticator.tenant(headers)?;
+    let form = media::form(headers)?;
+    shared.check_log().map_err(|failure| answer::unavailable(shared, failure))?;
+    match form {
+        Form::Lines => {
+            object::refuse_key(headers)?;
+            ndjson::take(shared, tenant, reader).await
+        }
+        Form::Json => take_json(shared, headers, tenant, reader).await,
+    }
+}
+
+async fn take_json(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    tenant: Tenant,
+    reader: &mut BodyReader,
+) -> Result<Response, Problem> {
+    let body = whole::read(shared, reader).await?;
+    let text = body.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body.bytes).trim_ascii();
+    match text.first() {
+        None => Err(Problem::new(kinds::EMPTY_BODY, "the body holds no launch")),
+        Some(b'[') => {
+            object::refuse_key(headers)?;
+            array::take(shared, tenant, text).await
+        }
+        Some(_) => object::take(shared, headers, tenant, text).await,
+    }
+}
+
+/// A place for a bulk.
+fn bulk_place(shared: &Shared) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+    Arc::clone(&shared.bulk_places).try_acquire_owned().map_err(|_| {
+        shared.lanes.metrics.unavailable(Cause::Overloaded);
+        let bulks = shared.config.bodies.max_bulks;
+        Problem::new(kinds::TOO_MANY_REQUESTS, format!("{bulks} bulks are being read already")).retry_after(1)
+    })
+}

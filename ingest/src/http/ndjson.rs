@@ -1,0 +1,94 @@
+//! A bulk as NDJSON: read piece by piece, in memory that does not grow with the body.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::response::Response;
+use bytes::Bytes;
+use ledger::Tenant;
+use service::{Problem, http::body::BodyReader, problem::kinds};
+use tokio::time::sleep;
+
+use super::{answer, bulk_place};
+use crate::{
+    bulk::Bulk,
+    flight::{Cause, Failure},
+    lines::LineSplitter,
+    shared::Shared,
+};
+
+pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut BodyReader) -> Result<Response, Problem> {
+    let _place = bulk_place(shared)?;
+    let (mut bulk, mut splitter) = (Bulk::new(Arc::clone(shared), tenant), LineSplitter::new());
+    let mut lines = 0_u64;
+    let mut broken = None;
+    let mut stopping = pin!(stopping(shared));
+    let flush_after = Duration::from_millis(shared.config.bodies.flush_ms);
+    loop {
+        let piece = match next_piece(stopping.as_mut(), flush_after, reader, &mut bulk).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(stop) => {
+                broken = stop.problem;
+                // The log is not at fault: what has been taken is still sent.
+                bulk.flush().await;
+                bulk.fail(Failure::new(stop.cause), splitter.ended() + 1);
+                break;
+            }
+        };
+        splitter.feed(&piece, |number, line| {
+            lines += 1;
+            bulk.take(number, line);
+        });
+        bulk.send_full().await;
+        if bulk.has_failed() {
+            break;
+        }
+    }
+    if !bulk.has_failed() {
+        splitter.finish(|number, line| {
+            lines += 1;
+            bulk.take(number, line);
+        });
+    }
+    if lines == 0 && !bulk.has_failed() {
+        return Err(Problem::new(kinds::EMPTY_BODY, "the body holds no line"));
+    }
+    answer::bulk(shared, &bulk.finish().await, broken)
+}
+
+/// Why reading ends before the body does.
+struct Stop {
+    cause: Cause,
+    /// The client's fault, if it is.
+    problem: Option<Problem>,
+}
+
+/// The shutdown has begun, and the time in which a bulk may still end by itself is over.
+async fn stopping(shared: &Shared) {
+    shared.shutdown.begun().await;
+    sleep(Duration::from_millis(shared.config.bodies.stop_bulk_ms)).await;
+}
+
+/// The next piece. While none comes, unfinished batches leave, for others may wait for their ids.
+async fn next_piece(
+    mut stopping: Pin<&mut impl Future<Output = ()>>,
+    flush_after: Duration,
+    reader: &mut BodyReader,
+    bulk: &mut Bulk,
+) -> Result<Option<Bytes>, Stop> {
+    let mut piece = pin!(reader.next());
+    loop {
+        tokio::select! {
+            biased;
+            () = stopping.as_mut() => return Err(Stop { cause: Cause::ShuttingDown, problem: None }),
+            read = piece.as_mut() => {
+                return read.map_err(|problem| Stop { cause: Cause::BrokenOff, problem: Some(problem) });
+            }
+            () = sleep(flush_after), if bulk.has_open() => bulk.flush().await,
+        }
+    }
+}

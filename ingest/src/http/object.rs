@@ -1,0 +1,106 @@
+//! One launch.
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use ledger::{LaunchId, Tenant};
+use serde::Serialize;
+use service::{Problem, http::json, problem::kinds};
+
+use super::answer;
+use crate::{
+    flight::Cause,
+    shared::{Refusal, Shared},
+    single::{Booked, Complete, CompleteError, book, complete},
+};
+
+/// Makes repetitions recognisable where the body holds no id.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    id: &'a LaunchId,
+    account: &'a ledger::Account,
+    date: ledger::BusinessDate,
+    position: String,
+    duplicate: bool,
+}
+
+pub(super) async fn take(
+    shared: &Shared,
+    headers: &HeaderMap,
+    tenant: Tenant,
+    text: &[u8],
+) -> Result<Response, Problem> {
+    let launch = complete(shared, tenant, text, key(headers)?).map_err(|error| refused(shared, error))?;
+    let receipt = |status, position: &protocol::position::Position, duplicate| {
+        let position = position.to_string();
+        json(status, &Receipt { id: &launch.id, account: &launch.account, date: launch.date, position, duplicate })
+    };
+    match book(shared, &launch).await {
+        Booked::Accepted(position) => {
+            shared.lanes.metrics.acknowledged(1, 0);
+            Ok(receipt(StatusCode::CREATED, &position, false))
+        }
+        Booked::Duplicate(position) => {
+            shared.lanes.metrics.acknowledged(0, 1);
+            Ok(receipt(StatusCode::OK, &position, true))
+        }
+        Booked::Conflict(position) => {
+            shared.lanes.metrics.rejected("conflict", 1);
+            Err(conflict(&launch, &position))
+        }
+        Booked::Unavailable(failure) => {
+            let problem = answer::unavailable(shared, failure);
+            Err(match failure.cause {
+                Cause::OutcomeUnknown => named(problem, &launch),
+                _ => problem,
+            })
+        }
+    }
+}
+
+/// A key belongs to one launch.
+pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.contains_key(IDEMPOTENCY_KEY) {
+        true => Err(bad_key("a bulk has an id in each line instead of an Idempotency-Key")),
+        false => Ok(()),
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<LaunchId>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return Err(bad_key("the header Idempotency-Key is given more than once"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    LaunchId::parse(text).map(Some).map_err(|_| bad_key("an Idempotency-Key must match [A-Za-z0-9_-.:]{1,64}"))
+}
+
+fn bad_key(detail: &'static str) -> Problem {
+    Problem::new(kinds::IDEMPOTENCY_KEY_INVALID, detail)
+}
+
+fn refused(shared: &Shared, error: CompleteError) -> Problem {
+    match error {
+        CompleteError::KeyDiffers => bad_key("the Idempotency-Key and the launch's id differ"),
+        CompleteError::Refused(Refusal::Unavailable(failure)) => answer::unavailable(shared, failure),
+        CompleteError::Refused(Refusal::Invalid(invalid)) => {
+            shared.lanes.metrics.rejected(invalid.reason.slug(), 1);
+            invalid.into()
+        }
+    }
+}
+
+fn conflict(launch: &Complete, position: &protocol::position::Position) -> Problem {
+    let kind = service::ProblemKind::of_reason(ledger::Reason::Conflict);
+    let detail = "a launch with this id, account and date was accepted with other content, at the position given";
+    named(Problem::new(kind, detail), launch).with("position", position.to_string())
+}
+
+fn named(problem: Problem, launch: &Complete) -> Problem {
+    problem
+        .with("id", launch.id.as_str())
+        .with("account", launch.account.as_str())
+        .with("date", launch.date.to_string())
+}

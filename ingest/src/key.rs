@@ -1,0 +1,85 @@
+//! What makes a launch unique, as a digest.
+
+use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
+use nats::MessageId;
+
+/// Three identifiers of at most 64 bytes, two separators and a date.
+const MAX_KEY_BYTES: usize = 3 * 64 + 2 + 4;
+
+/// A launch's key with its content: what a repetition is recognised by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Digest of (tenant, account, date, id).
+    pub key: Digest,
+    /// Digest of the content.
+    pub content: Digest,
+}
+
+/// The digest of (tenant, account, date, id).
+pub fn key_digest(tenant: &Tenant, account: &Account, date: BusinessDate, id: &LaunchId) -> Digest {
+    let mut key = KeyBytes { bytes: [0; MAX_KEY_BYTES], used: 0 };
+    key.push(tenant.as_str().as_bytes());
+    key.push(b"/");
+    key.push(account.as_str().as_bytes());
+    key.push(b"/");
+    key.push(&date.days().to_be_bytes());
+    key.push(id.as_str().as_bytes());
+    Digest::of(&key.bytes[..key.used])
+}
+
+struct KeyBytes {
+    bytes: [u8; MAX_KEY_BYTES],
+    used: usize,
+}
+
+impl KeyBytes {
+    fn push(&mut self, part: &[u8]) {
+        self.bytes[self.used..self.used + part.len()].copy_from_slice(part);
+        self.used += part.len();
+    }
+}
+
+/// The message id of a lone launch.
+pub fn launch_message_id(
+    tenant: &Tenant,
+    account: &Account,
+    date: BusinessDate,
+    id: &LaunchId,
+    content: Digest,
+) -> MessageId {
+    MessageId::Launch(format!("{tenant}.{account}.{date}.{id}.{content}"))
+}
+
+/// The message id of a batch: over the key and content of every entry, in order.
+pub fn packed_message_id(claimed: &[Claimed]) -> MessageId {
+    let mut bytes = Vec::with_capacity(claimed.len() * 32);
+    for launch in claimed {
+        bytes.extend_from_slice(&launch.key.0);
+        bytes.extend_from_slice(&launch.content.0);
+    }
+    MessageId::Packed(Digest::of(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_counts_and_none_runs_into_its_neighbour() {
+        let digest = |tenant, account, days, id| {
+            let (tenant, account) = (Tenant::parse(tenant).unwrap(), Account::parse(account).unwrap());
+            key_digest(&tenant, &account, BusinessDate::from_days(days).unwrap(), &LaunchId::parse(id).unwrap())
+        };
+        let first = digest("ab", "c", 1, "x");
+        assert_eq!(first, digest("ab", "c", 1, "x"));
+        let long = "x".repeat(64);
+        let others = [
+            digest("a", "bc", 1, "x"),
+            digest("ab", "c", 2, "x"),
+            digest("ab", "c", 1, "y"),
+            digest("ab", "cx", 1, "x"),
+            digest(&long, &long, 1, &long),
+        ];
+        assert!(others.iter().all(|other| *other != first));
+    }
+}

@@ -1,0 +1,127 @@
+//! Looks at the log once a second: is it there, is it ours, has it room. Answers readiness, and stops writing into a
+//! stream that somebody has made anew.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use nats::{Log, LogError, LogUsage};
+use retry::Shutdown;
+use tokio::time::{Instant, timeout};
+
+use crate::{metrics::Metrics, recent::Recent};
+
+/// Time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// What a look may take before it counts as "does not answer".
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Room for the largest message with its subject and headers: below that the log counts as full.
+const LEAST_ROOM_BYTES: u64 = 576 * 1024;
+
+/// What was last seen. Cheap to clone.
+#[derive(Clone)]
+pub struct LogState {
+    seen: Arc<Mutex<Result<(), String>>>,
+    ours: Arc<AtomicBool>,
+    warm: Arc<AtomicBool>,
+}
+
+impl Default for LogState {
+    fn default() -> Self {
+        let seen = Err("the log has not been looked at yet".to_owned());
+        Self { seen: Arc::new(Mutex::new(seen)), ours: Arc::new(AtomicBool::new(true)), warm: Arc::default() }
+    }
+}
+
+impl LogState {
+    /// Whether the stream is the one that this service was started with, as far as is known.
+    pub fn is_ours(&self) -> bool {
+        self.ours.load(Relaxed)
+    }
+
+    /// The cache of recent launches has been filled from the log, or that was given up.
+    pub fn warmed(&self) {
+        self.warm.store(true, Relaxed);
+    }
+
+    /// Whether the log takes messages, as last seen.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn check(&self) -> Result<(), String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        if self.warm.load(Relaxed) { Ok(()) } else { Err("reading the end of the log".to_owned()) }
+    }
+
+    fn saw(&self, now: Result<(), String>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*seen, &now) {
+            (Ok(()), Err(why)) => tracing::warn!("not ready: {why}"),
+            (Err(_), Ok(())) => tracing::info!("the log takes messages"),
+            _ => {}
+        }
+        *seen = now;
+    }
+}
+
+/// What is looked at.
+pub struct Probe {
+    /// The log.
+    pub log: Log,
+    /// Emptied when the log is another.
+    pub recent: Arc<Recent>,
+    /// Its sizes are shown.
+    pub metrics: Arc<Metrics>,
+    /// Where the result goes.
+    pub state: LogState,
+}
+
+impl Probe {
+    /// Looks until the shutdown begins, which is the end of readiness.
+    pub async fn run(self, shutdown: Shutdown) {
+        loop {
+            let seen = self.look().await;
+            self.state.saw(seen);
+            self.recent.sweep(Instant::now());
+            let (recent, pending) = self.recent.sizes();
+            self.metrics.recent_entries.set(i64::try_from(recent).unwrap_or(i64::MAX));
+            self.metrics.pending_entries.set(i64::try_from(pending).unwrap_or(i64::MAX));
+            if !shutdown.sleep(EVERY).await {
+                return self.state.saw(Err("stopping".to_owned()));
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), String> {
+        let silent = |_| "JetStream does not answer".to_owned();
+        let verified = timeout(PATIENCE, self.log.verify()).await.map_err(silent)?;
+        self.judge(verified)?;
+        let usage = timeout(PATIENCE, self.log.usage()).await.map_err(silent)?;
+        has_room(usage.map_err(|error| error.to_string())?)
+    }
+
+    /// Only a clear "this is another stream" stops writing; what may be a hiccup does not.
+    fn judge(&self, verified: Result<(), LogError>) -> Result<(), String> {
+        let is_another = verified.as_ref().is_err_and(|error| !error.retry_helps());
+        if is_another && self.state.ours.swap(false, Relaxed) {
+            tracing::error!("the log is not the one that this service was started with; nothing is written any more");
+            self.recent.forget();
+        } else if verified.is_ok() {
+            self.state.ours.store(true, Relaxed);
+        }
+        verified.map_err(|error| error.to_string())
+    }
+}
+
+fn has_room(usage: LogUsage) -> Result<(), String> {
+    match u64::try_from(usage.max_bytes) {
+        Ok(max_bytes) if usage.bytes.saturating_add(LEAST_ROOM_BYTES) > max_bytes => {
+            Err(format!("the log is full: {} of {max_bytes} bytes", usage.bytes))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,98 @@
+use super::*;
+use crate::flight::{Cause, Failure};
+
+fn launch(id: u64, content: u64) -> Claimed {
+    Claimed { key: Digest::of(&id.to_le_bytes()), content: Digest::of(&content.to_le_bytes()) }
+}
+
+fn cache(entries: usize) -> Recent {
+    Recent::new(RecentConfig { entries, ..RecentConfig::default() })
+}
+
+fn published(sequence: u64) -> Outcome {
+    Outcome::Published { sequence }
+}
+
+fn unknown() -> Outcome {
+    Outcome::Unknown(Failure::new(Cause::OutcomeUnknown))
+}
+
+#[test]
+fn what_was_published_is_known_or_a_conflict() {
+    let (recent, flight) = (cache(1_000), Arc::default());
+    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
+    recent.settle(&flight, &[launch(1, 1)], published(9));
+    let other = Arc::default();
+    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::Known { sequence: 9 }));
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Conflict { sequence: 9 }));
+    assert_eq!(recent.sizes(), (1, 0));
+}
+
+#[test]
+fn what_is_on_its_way_is_pending_and_free_again_when_it_was_not_sent() {
+    let (recent, flight) = (cache(1_000), Arc::<Flight>::default());
+    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
+    let other = Arc::default();
+    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::Pending { same_content: true, .. }));
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Pending { same_content: false, .. }));
+    recent.settle(&flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::New));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_can_be_repeated_but_not_changed_until_its_time_is_over() {
+    let (recent, flight) = (cache(1_000), Arc::<Flight>::default());
+    recent.claim(launch(1, 1), &flight);
+    recent.settle(&flight, &[launch(1, 1)], unknown());
+    let other = Arc::default();
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Pending { same_content: false, .. }));
+    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::New));
+    recent.settle(&flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
+    let third = Arc::default();
+    assert!(matches!(recent.claim(launch(1, 1), &third), Claim::Pending { .. }), "the claim is the second flight's");
+    recent.settle(&other, &[launch(1, 1)], unknown());
+    tokio::time::advance(Duration::from_secs(121)).await;
+    assert!(matches!(recent.claim(launch(1, 2), &third), Claim::New));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_outcomes_are_bounded_and_swept() {
+    let recent = Recent::new(RecentConfig { unknown_entries: 2, ..RecentConfig::default() });
+    for id in 0..4 {
+        let flight = Arc::default();
+        recent.claim(launch(id, 0), &flight);
+        recent.settle(&flight, &[launch(id, 0)], unknown());
+    }
+    assert_eq!(recent.sizes(), (0, 2));
+    tokio::time::advance(Duration::from_secs(121)).await;
+    recent.sweep(Instant::now());
+    assert_eq!((recent.sizes(), recent.unknown.load(Relaxed)), ((0, 0), 0));
+}
+
+#[test]
+fn the_oldest_are_forgotten_first_and_the_bound_holds() {
+    let recent = cache(SHARDS * 8);
+    for id in 0..20_000 {
+        recent.warm(launch(id, id), id);
+        assert!(recent.sizes().0 <= SHARDS * 8);
+    }
+    let known =
+        |id| matches!(recent.claim(launch(id, id), &Arc::default()), Claim::Known { sequence } if sequence == id);
+    assert!((19_900..20_000).all(known), "far fewer than the bound ago");
+    assert!((0..10_000).all(|id| !known(id)));
+    let index: usize = recent.shards.iter().map(|shard| lock(shard).sizes().0).sum();
+    assert_eq!(index, SHARDS * 8);
+}
+
+#[test]
+fn the_first_in_the_log_counts() {
+    let recent = cache(1_000);
+    for (sequence, content) in [(20, 2), (10, 1), (30, 3)] {
+        recent.settle(&Arc::default(), &[launch(1, content)], published(sequence));
+    }
+    recent.warm(launch(1, 9), 5);
+    assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Known { sequence: 10 }));
+    recent.forget();
+    assert_eq!(recent.sizes().0, 0);
+    assert!(matches!(recent.claim(launch(1, 9), &Arc::default()), Claim::New));
+}

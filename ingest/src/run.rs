@@ -1,0 +1,107 @@
+//! The service: start, serve, stop.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use nats::{Client, Log, Publisher};
+use prometheus_client::registry::Registry;
+use retry::Shutdown;
+use service::{Authenticator, HttpMetrics, Readiness};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::Instant};
+
+use crate::{
+    clock::Clock,
+    config::IngestConfig,
+    http,
+    metrics::Metrics,
+    probe::{LogState, Probe},
+    publish::Lanes,
+    recent::Recent,
+    shared::Shared,
+    tenants::{Tenants, keep_fresh},
+    warm::warm,
+};
+
+/// How long the lanes may take to empty when the shutdown names no time. Longer than a publish is tried.
+const CLOSE_GRACE: Duration = Duration::from_secs(15);
+
+/// What ingest is given.
+pub struct Dependencies {
+    /// The connection to NATS.
+    pub client: Client,
+    /// The log, made or checked.
+    pub log: Log,
+    /// This service's own metrics.
+    pub registry: Registry,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Serves `POST /v1/launches`, health and metrics on `listener` until `shutdown` begins; then finishes what it has taken
+/// and returns.
+///
+/// # Errors
+/// At start only: the listener is not on loopback, the tenants' file is bad, or the listener is broken.
+pub async fn run(
+    config: IngestConfig,
+    listener: TcpListener,
+    dependencies: Dependencies,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let Dependencies { client, log, mut registry, clock } = dependencies;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let authenticator = Authenticator::without_credentials(address)?;
+    let tenants = Tenants::load(config.tenants.clone())?;
+    let (metrics, http_metrics) = (Arc::new(Metrics::register(&mut registry)), HttpMetrics::register(&mut registry));
+    let recent = Arc::new(Recent::new(config.recent.clone()));
+    let publisher = Publisher::start(log.clone(), config.publisher.clone());
+    let log_state = LogState::default();
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keep_fresh(tenants.clone(), clock.clone(), shutdown.clone()));
+    tasks.spawn(warm_then_ready(log.clone(), Arc::clone(&recent), config.clone(), log_state.clone()));
+    let readiness = readiness(client, publisher.clone(), log_state.clone());
+    let probe = Probe {
+        log: log.clone(),
+        recent: Arc::clone(&recent),
+        metrics: Arc::clone(&metrics),
+        state: log_state.clone(),
+    };
+    tasks.spawn(probe.run(shutdown.clone()));
+
+    let shared = Arc::new(Shared {
+        lanes: Lanes { publisher: publisher.clone(), recent, metrics },
+        identity: log.identity().clone(),
+        log_state,
+        tenants,
+        clock,
+        authenticator,
+        bulk_places: Arc::new(Semaphore::new(config.bodies.max_bulks)),
+        body_room_kib: Arc::new(Semaphore::new(config.bodies.max_bodies_bytes / 1024)),
+        shutdown: shutdown.clone(),
+        config: config.clone(),
+    });
+    let router = service::http::finish(http::router(shared), http_metrics, readiness, Arc::new(registry));
+    let served = service::serve(listener, router, shutdown.clone(), config.http).await;
+    publisher.close(shutdown.deadline().unwrap_or_else(|| Instant::now() + CLOSE_GRACE)).await;
+    tasks.shutdown().await;
+    served.context("cannot serve")
+}
+
+async fn warm_then_ready(log: Log, recent: Arc<Recent>, config: IngestConfig, state: LogState) {
+    warm(log, recent, config.warm).await;
+    state.warmed();
+}
+
+/// What the probe saw, and what is known at once without asking the server.
+fn readiness(client: Client, publisher: Publisher, log_state: LogState) -> Readiness {
+    Readiness::new(move || {
+        if !client.is_connected() {
+            return Err("there is no connection to NATS".to_owned());
+        }
+        if !publisher.is_healthy() {
+            return Err("JetStream does not acknowledge".to_owned());
+        }
+        log_state.check()
+    })
+}

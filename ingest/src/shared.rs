@@ -1,0 +1,104 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, Reason, Tenant};
+use protocol::{lane::partition_of, log::LogIdentity, position::Position};
+use retry::Shutdown;
+use service::Authenticator;
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    clock::Clock,
+    config::IngestConfig,
+    flight::{Cause, Failure},
+    probe::LogState,
+    publish::Lanes,
+    tenants::{Settings, Tenants},
+};
+
+/// The state of one ingest.
+pub struct Shared {
+    /// How to publish.
+    pub lanes: Lanes,
+    /// Which log.
+    pub identity: LogIdentity,
+    /// What the probe last saw of it.
+    pub log_state: LogState,
+    /// Zones and cut-offs.
+    pub tenants: Tenants,
+    /// What time it is.
+    pub clock: Clock,
+    /// Who the caller is.
+    pub authenticator: Authenticator,
+    /// Places for bulks.
+    pub bulk_places: Arc<Semaphore>,
+    /// Room for bodies that are read as a whole, in KiB.
+    pub body_room_kib: Arc<Semaphore>,
+    /// When to stop.
+    pub shutdown: Shutdown,
+    /// All bounds.
+    pub config: IngestConfig,
+}
+
+/// Why a launch cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is wrong; repeating it changes nothing.
+    Invalid(Invalid),
+    /// Not now.
+    Unavailable(Failure),
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl Shared {
+    /// The lane of an account.
+    pub fn partition(&self, tenant: &Tenant, account: &Account) -> u16 {
+        let key = AccountKey { tenant: tenant.clone(), account: account.clone() };
+        partition_of(&key, self.identity.partitions)
+    }
+
+    /// The position of one message.
+    pub fn position(&self, partition: u16, sequence: u64) -> Position {
+        Position::of_lane(self.identity.epoch, partition, sequence)
+    }
+
+    /// Whether publishing makes sense at all.
+    ///
+    /// # Errors
+    /// The stream is no longer the one that this service was started with.
+    pub fn check_log(&self) -> Result<(), Failure> {
+        if self.log_state.is_ours() { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
+    }
+}
+
+/// The business date that was given, or that `occurred_at` has in the tenant's calendar.
+///
+/// # Errors
+/// There is neither, the instant is outside the bounds, or the settings are stale.
+pub fn date_of(draft: &Draft<'_>, settings: &Settings, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
+    match (draft.date, draft.occurred_at_ns) {
+        (Some(date), _) => Ok(date),
+        (None, Some(instant_ns)) => date_at(instant_ns, settings, tenant),
+        (None, None) => {
+            let detail = "a launch that has an id needs a date, or occurred_at, from which the date follows";
+            Err(Invalid::new(Reason::MissingDate, detail).into())
+        }
+    }
+}
+
+/// The business date of an instant in the tenant's calendar.
+///
+/// # Errors
+/// The instant is outside the bounds, or the settings are stale.
+pub fn date_at(instant_ns: i128, settings: &Settings, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
+    let stale = |_| Refusal::Unavailable(Failure::new(Cause::SettingsStale));
+    let calendar = settings.calendar(tenant, Instant::now()).map_err(stale)?;
+    let outside = || Invalid::new(Reason::InvalidDate, "occurred_at lies outside 1900-01-01 to 2199-12-31");
+    calendar.business_date(instant_ns).ok_or_else(outside).map_err(Refusal::from)
+}

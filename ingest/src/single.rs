@@ -1,0 +1,145 @@
+//! One launch: parsed, given id and date where ingest makes them, claimed, published.
+
+use ledger::{Account, BusinessDate, Digest, Draft, Invalid, LaunchId, Reason, Tenant, parse_posted};
+use nats::Batch;
+use protocol::position::Position;
+
+use crate::{
+    flight::{Cause, Failure, Outcome},
+    key::{Claimed, key_digest, launch_message_id},
+    made_id::make_id,
+    publish::Claims,
+    recent::Claim,
+    shared::{Refusal, Shared, date_at, date_of},
+};
+
+/// How often a launch is claimed anew after somebody else's publish of it was not sent.
+const MAX_CLAIMS: usize = 3;
+
+/// A launch with everything that the log wants.
+#[derive(Clone, Debug)]
+pub struct Complete {
+    /// The organisation.
+    pub tenant: Tenant,
+    /// As given, as the idempotency key, or made.
+    pub id: LaunchId,
+    /// Its cash book.
+    pub account: Account,
+    /// As given, derived, or made.
+    pub date: BusinessDate,
+    content: Digest,
+    line: Vec<u8>,
+}
+
+/// What became of a launch.
+#[derive(Clone, Debug)]
+pub enum Booked {
+    /// On disk in the log.
+    Accepted(Position),
+    /// It was there already.
+    Duplicate(Position),
+    /// Another content was there already.
+    Conflict(Position),
+    /// Not now, perhaps not ever known: see the cause.
+    Unavailable(Failure),
+}
+
+/// Reads and completes a posted launch.
+///
+/// # Errors
+/// It is no valid launch, its date can't be derived now, or (`Err(None)` inside) the key differs from its id.
+pub fn complete(
+    shared: &Shared,
+    tenant: Tenant,
+    text: &[u8],
+    idempotency_key: Option<LaunchId>,
+) -> Result<Complete, CompleteError> {
+    let draft = parse_posted(text, &tenant).map_err(Refusal::from)?;
+    if let (Some(key), Some(id)) = (&idempotency_key, &draft.id)
+        && key != id
+    {
+        return Err(CompleteError::KeyDiffers);
+    }
+    let settings = shared.tenants.settings();
+    let (id, date) = match idempotency_key.or_else(|| draft.id.clone()) {
+        Some(id) => (id, date_of(&draft, &settings, &tenant)?),
+        None => {
+            let date = match has_date(&draft) {
+                true => date_of(&draft, &settings, &tenant)?,
+                false => date_at(shared.clock.now_ns(), &settings, &tenant)?,
+            };
+            (made(shared)?, date)
+        }
+    };
+    let mut line = Vec::with_capacity(text.len() + 128);
+    draft.write_line(&tenant, &id, date, &mut line).map_err(Refusal::from)?;
+    line.push(b'\n');
+    let (account, content) = (draft.account.clone(), draft.content_digest);
+    Ok(Complete { tenant, id, account, date, content, line })
+}
+
+/// Why a posted launch cannot be completed.
+#[derive(Clone, Debug)]
+pub enum CompleteError {
+    /// `Idempotency-Key` and `id` are both given and differ.
+    KeyDiffers,
+    /// See [`Refusal`].
+    Refused(Refusal),
+}
+
+impl From<Refusal> for CompleteError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+fn has_date(draft: &Draft<'_>) -> bool {
+    draft.date.is_some() || draft.occurred_at_ns.is_some()
+}
+
+fn made(shared: &Shared) -> Result<LaunchId, Refusal> {
+    make_id(shared.clock.now_ms(), rand::random())
+        .map_err(|error| Invalid::new(Reason::InvalidIdentifier, error.to_string()).into())
+}
+
+/// Publishes a launch, or finds out what became of the same one posted before.
+pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
+    let partition = shared.partition(&launch.tenant, &launch.account);
+    let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
+    let claimed = Claimed { key, content: launch.content };
+    let mut failure = Failure::new(Cause::Overloaded);
+    for _ in 0..MAX_CLAIMS {
+        let mut claims = Claims::new(shared.lanes.recent.clone());
+        let (flight, same_content) = match shared.lanes.recent.claim(claimed, claims.flight()) {
+            Claim::Known { sequence } => return Booked::Duplicate(shared.position(partition, sequence)),
+            Claim::Conflict { sequence } => return Booked::Conflict(shared.position(partition, sequence)),
+            Claim::New => {
+                claims.push(claimed);
+                return publish(shared, launch, partition, claims).await;
+            }
+            Claim::Pending { flight, same_content } => (flight, same_content),
+        };
+        if !same_content {
+            return Booked::Unavailable(Failure::new(Cause::IdPending));
+        }
+        match flight.wait().await {
+            Outcome::Published { sequence } => return Booked::Duplicate(shared.position(partition, sequence)),
+            Outcome::Unknown(unknown) => return Booked::Unavailable(unknown),
+            Outcome::NotSent(not_sent) => failure = not_sent,
+        }
+    }
+    Booked::Unavailable(failure)
+}
+
+async fn publish(shared: &Shared, launch: &Complete, partition: u16, claims: Claims) -> Booked {
+    let Complete { tenant, account, date, id, content, line } = launch;
+    let message_id = launch_message_id(tenant, account, *date, id, *content);
+    let batch = Batch { lines: line.clone().into(), entries: 1, message_id };
+    match shared.lanes.submit(partition, batch, claims) {
+        Err(failure) => Booked::Unavailable(failure),
+        Ok(sent) => match sent.outcome().await {
+            Outcome::Published { sequence } => Booked::Accepted(shared.position(partition, sequence)),
+            Outcome::NotSent(failure) | Outcome::Unknown(failure) => Booked::Unavailable(failure),
+        },
+    }
+}

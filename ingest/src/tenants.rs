@@ -1,0 +1,170 @@
+//! The tenants' settings that move days: time zone and cut-off, from a TOML file that is read again while running.
+//!
+//! | rule | why |
+//! |---|---|
+//! | a date is derived only while the tenant's settings are confirmed no longer ago than the bound | two instances must not derive different days from one launch |
+//! | a change takes effect only on a date that is still to come, later than that bound | by then every instance has read it |
+//! | a change that breaks this is refused for its tenant, whose settings then grow stale | somebody notices before a day is counted twice |
+//! | at the start every rule counts | there is nothing yet that it could contradict |
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use ledger::{BusinessDate, Calendar, CalendarRule, Tenant};
+use tokio::time::Instant;
+
+mod file;
+mod reload;
+
+pub use file::TenantsError;
+pub use reload::keep_fresh;
+
+/// Where the settings come from and how old they may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantsConfig {
+    /// `SALDO_TENANTS`: path of the TOML file. Default: none, all tenants have UTC and 00:00.
+    pub file: Option<PathBuf>,
+    /// `SALDO_TENANTS_RELOAD_MS`: milliseconds between two readings. Default 5,000.
+    pub reload_ms: u64,
+    /// `SALDO_TENANTS_STALE_MS`: milliseconds after the last good reading during which dates are still derived. Default
+    /// 60,000; at most a day.
+    pub stale_ms: u64,
+}
+
+impl Default for TenantsConfig {
+    fn default() -> Self {
+        Self { file: None, reload_ms: 5_000, stale_ms: 60_000 }
+    }
+}
+
+/// One tenant's settings as last confirmed.
+#[derive(Clone, Debug)]
+struct Confirmed {
+    rules: Vec<CalendarRule>,
+    calendar: Calendar,
+    at: Instant,
+}
+
+/// The settings of all tenants at one moment. Cheap to share, never changed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    listed: HashMap<Tenant, Confirmed>,
+    utc: Calendar,
+    /// When the file was last read well; `None` without a file: then nothing can grow stale.
+    read_at: Option<Instant>,
+    stale_after: Duration,
+}
+
+/// The settings are too old to derive a date from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale;
+
+impl Settings {
+    /// The tenant's calendar.
+    ///
+    /// # Errors
+    /// Its settings were confirmed too long ago.
+    pub fn calendar(&self, tenant: &Tenant, now: Instant) -> Result<&Calendar, Stale> {
+        let Some(read_at) = self.read_at else { return Ok(&self.utc) };
+        let (calendar, confirmed_at) = match self.listed.get(tenant) {
+            Some(confirmed) => (&confirmed.calendar, confirmed.at),
+            None => (&self.utc, read_at),
+        };
+        if now.saturating_duration_since(confirmed_at) <= self.stale_after { Ok(calendar) } else { Err(Stale) }
+    }
+
+    fn rules(&self, tenant: &Tenant) -> &[CalendarRule] {
+        self.listed.get(tenant).map_or(&[], |confirmed| &confirmed.rules)
+    }
+}
+
+/// The settings, replaced as a whole when the file was read again.
+#[derive(Clone)]
+pub struct Tenants {
+    current: Arc<RwLock<Arc<Settings>>>,
+    config: TenantsConfig,
+}
+
+impl Tenants {
+    /// Reads the file, if there is one. Every rule counts.
+    ///
+    /// # Errors
+    /// The file cannot be read or has a mistake; the error names its line.
+    pub fn load(config: TenantsConfig) -> Result<Self, TenantsError> {
+        let now = Instant::now();
+        let rules = config.file.as_deref().map(file::read).transpose()?;
+        let mut settings = Settings {
+            listed: HashMap::new(),
+            utc: Calendar::utc(),
+            read_at: rules.is_some().then_some(now),
+            stale_after: Duration::from_millis(config.stale_ms),
+        };
+        for (tenant, (rules, calendar)) in rules.into_iter().flatten() {
+            settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
+        }
+        Ok(Self { current: Arc::new(RwLock::new(Arc::new(settings))), config })
+    }
+
+    /// The settings of this moment.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the file again, at `now_ms` by the wall clock. Tenants whose change comes too early are returned; they keep
+    /// what they had, unconfirmed.
+    ///
+    /// # Errors
+    /// The file cannot be read or has a mistake; nothing changes, nothing is confirmed.
+    pub fn reload(&self, now_ms: i64) -> Result<Vec<Tenant>, TenantsError> {
+        let Some(path) = &self.config.file else { return Ok(Vec::new()) };
+        let rules = file::read(path)?;
+        let earliest = self.earliest_change(now_ms);
+        let (settings, refused) = merge(&self.settings(), rules, earliest, Instant::now());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        Ok(refused)
+    }
+
+    /// The first date on which a change may take effect. Somewhere on earth it is tomorrow already, and the next reading
+    /// of another instance may be a whole bound away.
+    fn earliest_change(&self, now_ms: i64) -> BusinessDate {
+        const DAY_MS: i64 = 86_400_000;
+        let latest_reading_ms = now_ms.saturating_add(i64::try_from(self.config.stale_ms).unwrap_or(DAY_MS));
+        let today = i32::try_from(latest_reading_ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+        BusinessDate::from_days(today.saturating_add(2)).unwrap_or(BusinessDate::MAX)
+    }
+}
+
+/// The new settings, and the tenants whose change would move days before `earliest`.
+fn merge(old: &Settings, rules: file::Rules, earliest: BusinessDate, now: Instant) -> (Settings, Vec<Tenant>) {
+    let mut settings = Settings { listed: HashMap::new(), read_at: Some(now), ..old.clone() };
+    let mut refused = Vec::new();
+    let early = |rules: &[CalendarRule]| -> Vec<CalendarRule> {
+        rules.iter().filter(|rule| rule.effective_from < earliest).cloned().collect()
+    };
+    let mut keep = |tenant: &Tenant, settings: &mut Settings| {
+        let unlisted = || Confirmed { rules: Vec::new(), calendar: Calendar::utc(), at: old.read_at.unwrap_or(now) };
+        settings.listed.insert(tenant.clone(), old.listed.get(tenant).cloned().unwrap_or_else(unlisted));
+        refused.push(tenant.clone());
+    };
+    for tenant in old.listed.keys().filter(|tenant| !rules.contains_key(*tenant)) {
+        if !early(old.rules(tenant)).is_empty() {
+            keep(tenant, &mut settings);
+        }
+    }
+    for (tenant, (rules, calendar)) in rules {
+        if early(&rules) == early(old.rules(&tenant)) {
+            settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
+        } else {
+            keep(&tenant, &mut settings);
+        }
+    }
+    (settings, refused)
+}
+
+#[cfg(test)]
+#[path = "tenants/tests.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! Clients that are slow, break off, or are too many.
+
+use std::time::Duration;
+
+use ingest::IngestConfig;
+use testkit::wait_until_async;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::support::{DEADLINE, Setup, TestIngest, launch};
+
+const HEAD: &str = "POST /v1/launches HTTP/1.1\r\nHost: x\r\nSaldo-Tenant: acme\r\n";
+
+async fn open(ingest: &TestIngest, media_type: &str, length: usize, part: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(ingest.address).await.unwrap();
+    let head = format!("{HEAD}Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{part}");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let _reset = timeout(DEADLINE, stream.read_to_end(&mut text)).await.expect("the server answers");
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_told_what_was_booked() {
+    let mut config = IngestConfig::default();
+    config.bodies.patience_ms = 300;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let part = format!("{}\n{}\n{{\"id\":\"ha", launch("a"), launch("b"));
+    let mut slow = open(&ingest, "application/x-ndjson", 100_000, &part).await;
+    let answer = read_all(&mut slow).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+    assert!(answer.contains("\"accepted\":2") && answer.contains("\"first_uncertain_line\":3"), "{answer}");
+    let mut single = open(&ingest, "application/json", 500, "{\"id\":").await;
+    assert!(read_all(&mut single).await.starts_with("HTTP/1.1 408"));
+    assert_eq!(ingest.logged().await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_claims_of_a_broken_bulk_end() {
+    let mut config = IngestConfig::default();
+    config.bodies.flush_ms = 3_600_000;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let client = open(&ingest, "application/x-ndjson", 100_000, &format!("{}\n", launch("a"))).await;
+    let mut other = launch("a");
+    other["kind"] = "debit".into();
+    let claimed = async || (ingest.post(&other).await.slug() == "id_pending").then_some(());
+    let claim = wait_until_async("the claim", Duration::from_secs(5), claimed).await;
+    drop(client);
+    // The broken bulk's line was booked or not (then it was never claimed, or the claim was given up); in no case does
+    // its claim stay.
+    let decided = async || {
+        let answer = ingest.post(&other).await;
+        matches!(answer.status, 200 | 201 | 409).then_some(())
+    };
+    wait_until_async("the end of the claim", DEADLINE, decided).await.unwrap();
+    assert_eq!(ingest.logged().await.len(), 1, "claimed before: {}", claim.is_ok());
+}
+
+#[tokio::test]
+async fn a_slow_bulk_does_not_hold_back_others_with_the_same_ids() {
+    let ingest = TestIngest::start().await;
+    let _slow = open(&ingest, "application/x-ndjson", 100_000, &format!("{}\n", launch("a"))).await;
+    let answer = timeout(Duration::from_secs(10), ingest.post(&launch("a"))).await.expect("an answer in spite of it");
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    assert_eq!(ingest.logged().await.len(), 1);
+}
+
+#[tokio::test]
+async fn more_bulks_than_allowed_are_sent_away_and_singles_are_not() {
+    let mut config = IngestConfig::default();
+    config.bodies.max_bulks = 2;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let held = [
+        open(&ingest, "application/x-ndjson", 100_000, &format!("{}\n", launch("a"))).await,
+        open(&ingest, "application/x-ndjson", 100_000, &format!("{}\n", launch("b"))).await,
+    ];
+    let logged = async || (ingest.log.usage().await.ok()?.messages > 0).then_some(());
+    wait_until_async("the first bulks", DEADLINE, logged).await.unwrap();
+    let sent_away = async || {
+        let answer = ingest.post_lines(launch("c").to_string()).await;
+        (answer.status == 429).then_some(answer)
+    };
+    let refused = wait_until_async("a refusal", DEADLINE, sent_away).await.unwrap();
+    assert_eq!((refused.slug(), refused.retry_after), ("too_many_requests", Some(1)));
+    assert_eq!(ingest.post(&launch("d")).await.status, 201);
+    drop(held);
+    let accepted = async || (ingest.post_lines(launch("e").to_string()).await.status == 200).then_some(());
+    wait_until_async("a free place", DEADLINE, accepted).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_before_the_answer_has_booked_or_not_but_claims_nothing() {
+    let ingest = TestIngest::start().await;
+    let body = launch("gone").to_string();
+    for _ in 0..20 {
+        drop(open(&ingest, "application/json", body.len(), &body).await);
+    }
+    let answer = ingest.post(&launch("gone")).await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    assert_eq!(ingest.logged().await.len(), 1);
+}

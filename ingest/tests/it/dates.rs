@@ -1,0 +1,60 @@
+//! Business dates from `occurred_at` and the tenants' file.
+
+use ingest::{IngestConfig, TenantsConfig};
+use serde_json::json;
+use testkit::wait_until_async;
+
+use crate::support::{DEADLINE, Setup, launch};
+
+#[tokio::test]
+async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenants.toml");
+    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\n").unwrap();
+    let tenants = TenantsConfig { file: Some(file.clone()), reload_ms: 20, stale_ms: 400 };
+    let config = IngestConfig { tenants, ..IngestConfig::default() };
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+
+    let mut derived = launch("a");
+    derived.as_object_mut().unwrap().remove("date");
+    derived["occurred_at"] = json!("2026-11-23T02:30:00Z");
+    let first = ingest.post(&derived).await;
+    assert_eq!((first.status, &first.body["date"]), (201, &json!("2026-11-22")));
+    let bare = json!({"account": "s", "kind": "debit", "amount": 5, "currency": "JPY"});
+    assert_eq!(ingest.post(&bare).await.body["date"], "2026-11-22", "the clock's instant in the tenant's zone");
+
+    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"Nowhere\"\n").unwrap();
+    let stale = wait_until_async("stale settings", DEADLINE, async || {
+        let answer = ingest.post(&bare).await;
+        (answer.status == 503).then_some(answer)
+    });
+    let stale = stale.await.unwrap();
+    assert_eq!((stale.slug(), stale.retry_after), ("settings_stale", Some(1)));
+    assert_eq!(ingest.post(&launch("dated")).await.status, 201, "a given date needs no settings");
+    let lines = format!("{}\n{derived}\n{}", launch("b"), launch("c"));
+    let bulk = ingest.post_lines(lines).await;
+    assert_eq!((bulk.status, bulk.slug(), &bulk.body["first_uncertain_line"]), (503, "settings_stale", &json!(1)));
+
+    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\n").unwrap();
+    wait_until_async("fresh settings", DEADLINE, async || (ingest.post(&bare).await.status == 201).then_some(()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_tenants_file_refuses_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenants.toml");
+    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\ncut_off = \"noon\"\n").unwrap();
+    let good = Setup::default().start().await;
+    let tenants = TenantsConfig { file: Some(file), ..TenantsConfig::default() };
+    let error = good.start_beside(IngestConfig { tenants, ..IngestConfig::default() }, "127.0.0.1:0").await;
+    assert!(error.contains("line 3") && error.contains("cut_off"), "{error}");
+}
+
+#[tokio::test]
+async fn an_open_address_without_credentials_refuses_the_start() {
+    let good = Setup::default().start().await;
+    let error = good.start_beside(IngestConfig::default(), "0.0.0.0:0").await;
+    assert!(error.contains("loopback"), "{error}");
+}

@@ -1,0 +1,11 @@
+//! Ingest against a real NATS server and real sockets.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod bulks;
+mod clients;
+mod dates;
+mod many;
+mod outage;
+mod singles;
+mod stop;
+mod support;
