@@ -1,0 +1,77 @@
+//! What an aggregator runs with.
+
+use service::{ConfigError, HttpLimits, Variables};
+
+use crate::{FailPoints, Workers};
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Bounds and delays of an aggregator. Checked at start, passed down.
+#[derive(Clone, Debug)]
+pub struct AggregatorConfig {
+    /// The lanes to work on; all of them where nothing else decides.
+    pub workers: Workers,
+    /// `SALDO_READ_AHEAD_BYTES`: bytes of payload that a lane reads ahead of its folding. Default 8 MiB: twice what one
+    /// pull brings, so that the next one is under way while this one is folded.
+    pub read_ahead_bytes: usize,
+    /// `SALDO_AGGREGATOR_MEMORY_BYTES`: bytes for windows and rows of all lanes together, shared evenly. Default 512 MiB:
+    /// about ten million launches in open windows.
+    pub memory_bytes: usize,
+    /// `SALDO_REFUSED_RETRY_MS`: milliseconds after which a lane whose log or store was refused looks at both again.
+    /// Default 30,000: a log that an operator restores heals the lane without a restart, and until then the error is not
+    /// repeated more often than somebody can read it.
+    pub refused_retry_ms: u64,
+    /// `SALDO_FAIL_POINT`: where the process aborts, `name` or `name:count`, see [`crate::FailPoint`]. Default: nowhere.
+    /// For tests that run the binary as a child.
+    pub fail_points: FailPoints,
+    /// Bounds of the HTTP server.
+    pub http: HttpLimits,
+}
+
+impl Default for AggregatorConfig {
+    fn default() -> Self {
+        Self {
+            workers: Workers::All,
+            read_ahead_bytes: 8 * MEBIBYTE,
+            memory_bytes: 512 * MEBIBYTE,
+            refused_retry_ms: 30_000,
+            fail_points: FailPoints::none(),
+            http: HttpLimits::default(),
+        }
+    }
+}
+
+impl AggregatorConfig {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// A variable is out of its bounds.
+    pub fn from_variables(variables: &Variables) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        let bytes = |name, default_bytes| variables.number(name, default_bytes, MEBIBYTE..=1024 * 1024 * MEBIBYTE);
+        Ok(Self {
+            workers: default.workers,
+            read_ahead_bytes: bytes("SALDO_READ_AHEAD_BYTES", default.read_ahead_bytes)?,
+            memory_bytes: bytes("SALDO_AGGREGATOR_MEMORY_BYTES", default.memory_bytes)?,
+            refused_retry_ms: variables.number("SALDO_REFUSED_RETRY_MS", default.refused_retry_ms, 100..=86_400_000)?,
+            fail_points: variables.parsed("SALDO_FAIL_POINT", FailPoints::none())?,
+            http: HttpLimits::from_variables(variables)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_read_and_bounded() {
+        let read = |name, value| AggregatorConfig::from_variables(&Variables::of_pairs([(name, value)]));
+        assert_eq!(read("SALDO_READ_AHEAD_BYTES", "1048576").unwrap().read_ahead_bytes, MEBIBYTE);
+        assert_eq!(read("SALDO_READ_AHEAD_BYTES", "").unwrap().read_ahead_bytes, 8 * MEBIBYTE);
+        let error = read("SALDO_AGGREGATOR_MEMORY_BYTES", "10").unwrap_err();
+        assert_eq!(error.name, "SALDO_AGGREGATOR_MEMORY_BYTES");
+        let error = read("SALDO_FAIL_POINT", "nowhere").unwrap_err().to_string();
+        assert!(error.contains("before_commit after_commit after_notice"), "{error}");
+    }
+}

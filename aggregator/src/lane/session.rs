@@ -1,0 +1,58 @@
+//! A session: one life of a worker, from what the store says until it ends.
+
+use std::sync::Arc;
+
+use protocol::{
+    commit::PartitionState,
+    worker::{Refusal, Worker},
+};
+
+use super::{
+    Ended, Lane,
+    driver::{Clock, Driver},
+};
+use crate::{metrics::RestartReason, store_gate::GateError};
+
+/// Runs one session; also says whether it has committed anything.
+pub(super) async fn run(lane: Arc<Lane>) -> (Ended, bool) {
+    // The incarnation comes first: what is read afterwards is at least as new.
+    let incarnation = lane.gate.store().incarnation();
+    let partition = lane.partition();
+    let read = || lane.gate.store().partition_state(partition);
+    let started = match lane.gate.call(lane.caller(), "read a partition's state", read).await {
+        Ok(state) => start(&lane, &state),
+        Err(error) => Err(error.into()),
+    };
+    match started {
+        Ok((worker, clock)) => Driver::new(lane, worker, clock, incarnation).drive().await,
+        Err(ended) => (ended, false),
+    }
+}
+
+fn start(lane: &Lane, state: &PartitionState) -> Result<(Worker, Clock), Ended> {
+    let clock = Clock::start();
+    let identity = lane.dependencies.log.identity().clone();
+    let worker =
+        Worker::start(lane.worker.clone(), identity, lane.partition(), lane.generation, state, clock.now_ms())?;
+    Ok((worker, clock))
+}
+
+impl From<GateError> for Ended {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Lost(why) => Self::Restart(RestartReason::StoreLost, why),
+            GateError::Refused(why) => Self::Refused(why),
+            GateError::ShutDown => Self::Stopped,
+        }
+    }
+}
+
+impl From<Refusal> for Ended {
+    fn from(refusal: Refusal) -> Self {
+        if refusal.restart_helps() {
+            Self::Restart(RestartReason::LogChanged, refusal.to_string())
+        } else {
+            Self::Refused(refusal.to_string())
+        }
+    }
+}

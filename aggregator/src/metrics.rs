@@ -1,0 +1,7 @@
+//! What an aggregator tells `/metrics`.
+
+mod families;
+mod lane;
+
+pub(crate) use families::{Metrics, ParkFailure, RestartReason};
+pub(crate) use lane::LaneMetrics;

@@ -1,0 +1,166 @@
+//! The metrics of one lane, looked up once.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use protocol::worker::Counters;
+use retry::BreakerState;
+
+use super::{
+    Metrics, ParkFailure, RestartReason,
+    families::{ByLane, LaneLabels, ParkFailureLabels, ReasonLabels, RestartLabels, Seconds},
+};
+
+/// The reason of a parked line whose id is known with other content.
+const CONFLICT: &str = "conflict";
+
+/// One lane's share of [`Metrics`].
+#[derive(Clone)]
+pub(crate) struct LaneMetrics {
+    partition: u16,
+    families: Metrics,
+    applied: Gauge,
+    end: Gauge,
+    lag_sequences: Gauge,
+    lag_seconds: Seconds,
+    commit_seconds: Histogram,
+    commit_launches: Histogram,
+    load_seconds: Histogram,
+}
+
+impl LaneMetrics {
+    pub(crate) fn new(families: &Metrics, partition: u16) -> Self {
+        let labels = LaneLabels { partition };
+        Self {
+            partition,
+            applied: families.applied.get_or_create_owned(&labels),
+            end: families.end.get_or_create_owned(&labels),
+            lag_sequences: families.lag_sequences.get_or_create_owned(&labels),
+            lag_seconds: families.lag_seconds.get_or_create_owned(&labels),
+            commit_seconds: families.commit_seconds.get_or_create_owned(&labels),
+            commit_launches: families.commit_launches.get_or_create_owned(&labels),
+            load_seconds: families.load_seconds.get_or_create_owned(&labels),
+            families: families.clone(),
+        }
+    }
+
+    /// How far the lane is applied, and where it ends: (sequence, milliseconds of log time) each.
+    pub(crate) fn set_lag(&self, applied: (u64, i64), end: (u64, i64)) {
+        let behind = end.0.saturating_sub(applied.0);
+        let behind_ms = if behind > 0 { u64::try_from(end.1.saturating_sub(applied.1)).unwrap_or(0) } else { 0 };
+        self.applied.set(signed(applied.0));
+        self.end.set(signed(end.0));
+        self.lag_sequences.set(signed(behind));
+        self.lag_seconds.set(Duration::from_millis(behind_ms).as_secs_f64());
+    }
+
+    pub(crate) fn set_working(&self, is_working: bool) {
+        self.gauge(&self.families.working).set(i64::from(is_working));
+    }
+
+    pub(crate) fn set_refused(&self, is_refused: bool) {
+        self.gauge(&self.families.refused).set(i64::from(is_refused));
+    }
+
+    pub(crate) fn set_replaying(&self, is_replaying: bool) {
+        self.gauge(&self.families.replaying).set(i64::from(is_replaying));
+    }
+
+    pub(crate) fn set_breaker(&self, state: BreakerState) {
+        let number = match state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        self.families.breaker.set(number);
+    }
+
+    pub(crate) fn restarted(&self, reason: RestartReason) {
+        self.families.restarts.get_or_create_owned(&RestartLabels { partition: self.partition, reason }).inc();
+    }
+
+    pub(crate) fn park_failed(&self, why: ParkFailure) {
+        self.families.park_failures.get_or_create_owned(&ParkFailureLabels { partition: self.partition, why }).inc();
+    }
+
+    pub(crate) fn store_failed(&self) {
+        self.add(&self.families.store_errors, 1);
+    }
+
+    pub(crate) fn log_failed(&self) {
+        self.add(&self.families.log_errors, 1);
+    }
+
+    pub(crate) fn notice_lost(&self) {
+        self.add(&self.families.notices_lost, 1);
+    }
+
+    pub(crate) fn commit_took(&self, duration: Duration) {
+        self.commit_seconds.observe(duration.as_secs_f64());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52 launches")]
+    pub(crate) fn committed_launches(&self, launches: u64) {
+        self.commit_launches.observe(launches as f64);
+    }
+
+    pub(crate) fn load_took(&self, duration: Duration) {
+        self.load_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Adds what a worker has done between `before` and `now`, which is what it counts itself; read ahead by the service
+    /// are `waiting_bytes` more.
+    pub(crate) fn note(&self, before: &Counters, now: &Counters, waiting_bytes: usize) {
+        self.note_entries(before, now);
+        self.note_store(before, now);
+        let waiting_bytes = u64::try_from(waiting_bytes).unwrap_or(u64::MAX);
+        self.gauge(&self.families.memory_bytes).set(signed(now.memory_bytes));
+        self.gauge(&self.families.read_ahead_bytes).set(signed(now.read_ahead_bytes.saturating_add(waiting_bytes)));
+        self.gauge(&self.families.stopped_accounts).set(signed(now.stopped_accounts));
+    }
+
+    fn note_entries(&self, before: &Counters, now: &Counters) {
+        let families = &self.families;
+        self.add(&families.messages, now.messages - before.messages);
+        self.add(&families.empty_messages, now.empty_messages - before.empty_messages);
+        self.add(&families.launches, now.launches - before.launches);
+        self.add(&families.duplicates, now.duplicates - before.duplicates);
+        self.add(&families.parked_messages, now.parked_messages - before.parked_messages);
+        self.add(&families.stopped_entries, now.stopped_entries - before.stopped_entries);
+        for (reason, count) in &now.parked_lines {
+            let new = count - before.parked_lines.get(reason).copied().unwrap_or(0);
+            self.note_parked(reason, new);
+        }
+    }
+
+    fn note_parked(&self, reason: &'static str, lines: u64) {
+        let labels = ReasonLabels { partition: self.partition, reason };
+        self.families.parked.get_or_create_owned(&labels).inc_by(lines);
+        if reason == CONFLICT {
+            self.add(&self.families.conflicts, lines);
+        }
+    }
+
+    fn note_store(&self, before: &Counters, now: &Counters) {
+        let families = &self.families;
+        self.add(&families.commits, now.commits - before.commits);
+        self.add(&families.rows, now.rows_written - before.rows_written);
+        self.add(&families.chunks, now.chunks_written - before.chunks_written);
+        self.add(&families.loads, now.loads - before.loads);
+        self.add(&families.windows_loaded, now.windows_loaded - before.windows_loaded);
+        self.add(&families.windows_evicted, now.windows_evicted - before.windows_evicted);
+        self.add(&families.memory_waits, now.memory_waits - before.memory_waits);
+    }
+
+    fn add(&self, family: &ByLane<Counter>, count: u64) {
+        family.get_or_create_owned(&LaneLabels { partition: self.partition }).inc_by(count);
+    }
+
+    fn gauge(&self, family: &ByLane<Gauge>) -> Gauge {
+        family.get_or_create_owned(&LaneLabels { partition: self.partition })
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

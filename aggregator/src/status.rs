@@ -1,0 +1,167 @@
+//! How the lanes stand, for `/health/ready`: it answers whether they move.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use service::Readiness;
+use tokio::time::Instant;
+
+/// A lane that is behind and has not moved for so long is stuck. Longer than the largest commit takes on a slow disk.
+const STUCK_AFTER: Duration = Duration::from_secs(15);
+
+/// One lane's state, written by its worker.
+#[derive(Debug)]
+pub(crate) struct LaneStatus {
+    partition: u16,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    is_started: bool,
+    refused: Option<String>,
+    store_error: Option<String>,
+    log_error: Option<String>,
+    applied: u64,
+    end: u64,
+    moved_at: Instant,
+}
+
+impl LaneStatus {
+    pub(crate) fn new(partition: u16) -> Self {
+        let state = State {
+            is_started: false,
+            refused: None,
+            store_error: None,
+            log_error: None,
+            applied: 0,
+            end: 0,
+            moved_at: Instant::now(),
+        };
+        Self { partition, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn partition(&self) -> u16 {
+        self.partition
+    }
+
+    /// The worker has found its place: log and store belong together.
+    pub(crate) fn started(&self) {
+        let mut state = self.state();
+        state.is_started = true;
+        state.refused = None;
+        state.moved_at = Instant::now();
+    }
+
+    /// The lane stands still until an operator has acted.
+    pub(crate) fn refused(&self, why: &str) {
+        self.state().refused = Some(why.to_owned());
+    }
+
+    /// Whether the store took the last call: `None`, or what it said.
+    pub(crate) fn store_answered(&self, error: Option<String>) {
+        self.state().store_error = error;
+    }
+
+    /// Whether the log answered the last request: `None`, or what is wrong.
+    pub(crate) fn log_answered(&self, error: Option<String>) {
+        self.state().log_error = error;
+    }
+
+    /// How far the lane is applied, and where it ends.
+    pub(crate) fn stands(&self, applied: u64, end: u64) {
+        let mut state = self.state();
+        let was_level = state.applied >= state.end;
+        if applied != state.applied || was_level {
+            state.moved_at = Instant::now();
+        }
+        state.applied = applied;
+        state.end = end;
+    }
+
+    /// # Errors
+    /// The sentence that says why the lane does not move.
+    fn check(&self, now: Instant) -> Result<(), String> {
+        let partition = self.partition;
+        let state = self.state();
+        if let Some(why) = &state.refused {
+            return Err(format!("partition {partition} is stopped: {why}"));
+        }
+        if let Some(error) = &state.store_error {
+            return Err(format!("partition {partition} waits for the store: {error}"));
+        }
+        if let Some(error) = &state.log_error {
+            return Err(format!("partition {partition} waits for the log: {error}"));
+        }
+        if !state.is_started {
+            return Err(format!("partition {partition} has not started yet"));
+        }
+        let is_stuck = state.applied < state.end && now.duration_since(state.moved_at) > STUCK_AFTER;
+        if is_stuck {
+            return Err(format!("partition {partition} is at {} of {} and does not move", state.applied, state.end));
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ready while every lane is.
+pub(crate) fn readiness(lanes: Vec<Arc<LaneStatus>>) -> Readiness {
+    Readiness::new(move || {
+        let now = Instant::now();
+        lanes.iter().try_for_each(|lane| lane.check(now))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> LaneStatus {
+        let status = LaneStatus::new(3);
+        status.started();
+        status
+    }
+
+    fn later() -> Instant {
+        Instant::now() + STUCK_AFTER + Duration::from_secs(1)
+    }
+
+    #[tokio::test]
+    async fn a_lane_is_ready_once_it_has_started() {
+        let status = LaneStatus::new(3);
+        assert_eq!(status.check(Instant::now()).unwrap_err(), "partition 3 has not started yet");
+        status.started();
+        assert_eq!(status.check(later()), Ok(()), "idle at the end");
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_is_behind_must_move() {
+        let status = started();
+        status.stands(7, 9);
+        assert_eq!(status.check(Instant::now()), Ok(()));
+        assert_eq!(status.check(later()).unwrap_err(), "partition 3 is at 7 of 9 and does not move");
+        status.stands(9, 9);
+        assert_eq!(status.check(later()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_stops_a_lane_is_told_until_it_is_over() {
+        let status = started();
+        status.store_answered(Some("no space left".to_owned()));
+        assert!(status.check(Instant::now()).unwrap_err().ends_with("waits for the store: no space left"));
+        status.store_answered(None);
+        status.log_answered(Some("no connection".to_owned()));
+        assert!(status.check(Instant::now()).unwrap_err().ends_with("waits for the log: no connection"));
+        status.log_answered(None);
+        status.refused("another log");
+        assert!(status.check(Instant::now()).unwrap_err().ends_with("is stopped: another log"));
+        status.started();
+        assert_eq!(status.check(Instant::now()), Ok(()));
+    }
+}

@@ -1,0 +1,135 @@
+//! The way to the store: backoff for each caller, one circuit breaker for all lanes.
+//!
+//! A call is made again, with the same bytes, until the store takes it. While the store is down every lane would ask it
+//! again and again; the breaker lets one of them try.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use retry::{Backoff, BreakerSettings, BreakerState, CircuitBreaker, Shutdown};
+use store::{Store, StoreError, StoreErrorKind};
+use tracing::{info, warn};
+
+use crate::{metrics::LaneMetrics, status::LaneStatus};
+
+/// The first delay: most failures of a store are over at once.
+const FIRST_DELAY_MS: u64 = 20;
+/// The longest delay: so long a store that has come back may stay unnoticed.
+const LONGEST_DELAY_MS: u64 = 3_000;
+/// Five failures in a row, of whichever lanes, are no coincidence.
+const BREAKER: BreakerSettings = BreakerSettings { failures_to_open: 5, open_ms: 500, max_open_ms: 3_000 };
+
+/// Why a call will not succeed however often it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GateError {
+    /// The store is not the one that the worker's rows came from any more.
+    Lost(String),
+    /// What is stored cannot be read, or does not belong here.
+    Refused(String),
+    /// The shutdown began before the store took it.
+    ShutDown,
+}
+
+/// The store behind its breaker; shared by all lanes.
+pub(crate) struct StoreGate {
+    store: Arc<dyn Store>,
+    breaker: Mutex<CircuitBreaker>,
+    started: Instant,
+    shutdown: Shutdown,
+}
+
+/// Who calls: where failures are told.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) partition: u16,
+    pub(crate) metrics: &'a LaneMetrics,
+    pub(crate) status: &'a LaneStatus,
+}
+
+impl StoreGate {
+    pub(crate) fn new(store: Arc<dyn Store>, shutdown: Shutdown) -> Self {
+        Self { store, breaker: Mutex::new(CircuitBreaker::new(BREAKER)), started: Instant::now(), shutdown }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Makes a call until it succeeds.
+    ///
+    /// # Errors
+    /// [`GateError`]: another attempt would not help, or must not be made.
+    pub(crate) async fn call<T, F, Fut>(&self, caller: Caller<'_>, what: &str, operation: F) -> Result<T, GateError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        let mut backoff = Backoff::new(FIRST_DELAY_MS, LONGEST_DELAY_MS);
+        loop {
+            self.wait_for_permission(caller).await?;
+            let error = match operation().await {
+                Ok(value) => {
+                    self.succeeded(caller);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            match error.kind {
+                StoreErrorKind::Lost => return Err(GateError::Lost(error.message)),
+                StoreErrorKind::Refused => return Err(GateError::Refused(error.message)),
+                StoreErrorKind::Unavailable => self.failed(caller, what, &error),
+            }
+            self.pause(backoff.next_delay()).await?;
+        }
+    }
+
+    async fn wait_for_permission(&self, caller: Caller<'_>) -> Result<(), GateError> {
+        loop {
+            let now_ms = self.now_ms();
+            let wait_ms = {
+                let mut breaker = self.breaker();
+                let is_allowed = breaker.allows(now_ms);
+                caller.metrics.set_breaker(breaker.state());
+                if is_allowed { 0 } else { breaker.retry_after_ms(now_ms).max(1) }
+            };
+            if wait_ms == 0 {
+                return Ok(());
+            }
+            self.pause(Duration::from_millis(wait_ms)).await?;
+        }
+    }
+
+    async fn pause(&self, duration: Duration) -> Result<(), GateError> {
+        if self.shutdown.sleep(duration).await { Ok(()) } else { Err(GateError::ShutDown) }
+    }
+
+    fn succeeded(&self, caller: Caller<'_>) {
+        let mut breaker = self.breaker();
+        if breaker.state() != BreakerState::Closed {
+            info!(partition = caller.partition, "the store answers again");
+        }
+        breaker.on_success();
+        caller.metrics.set_breaker(breaker.state());
+        caller.status.store_answered(None);
+    }
+
+    fn failed(&self, caller: Caller<'_>, what: &str, error: &StoreError) {
+        warn!(partition = caller.partition, %error, "the store failed to {what}, trying again");
+        let now_ms = self.now_ms();
+        let mut breaker = self.breaker();
+        breaker.on_failure(now_ms);
+        caller.metrics.set_breaker(breaker.state());
+        caller.metrics.store_failed();
+        caller.status.store_answered(Some(error.message.clone()));
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,130 @@
+//! Logs that are not what they were: refused with a sentence that names the remedy, and nothing is written.
+
+use std::path::Path;
+
+use crate::support::{PARTITIONS, RawNats, World, random_messages};
+
+async fn delete_stream(raw: &mut RawNats) -> anyhow::Result<()> {
+    raw.publish("$JS.API.STREAM.DELETE.LAUNCHES", b"").await?;
+    raw.flush().await
+}
+
+/// Messages of the first lane only.
+fn of_lane_0(seed: u64, count: usize) -> Vec<(u16, Vec<crate::support::Line>)> {
+    random_messages(seed, count).into_iter().filter(|(lane, _)| *lane == 0).collect()
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the folder `state` in the place of the server's own, while it is down.
+async fn replace_log(world: &mut World, state: &Path) -> anyhow::Result<()> {
+    world.server.kill()?;
+    let folder = world.server.store_dir();
+    std::fs::remove_dir_all(&folder)?;
+    copy_folder(state, &folder)?;
+    world.server.restart()?;
+    world.wait_until_connected().await
+}
+
+/// A copy of the log as it is now.
+async fn copy_log(world: &mut World, to: &Path) -> anyhow::Result<()> {
+    world.server.stop()?;
+    copy_folder(&world.server.store_dir(), to)?;
+    world.server.restart()?;
+    world.wait_until_connected().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recreated_stream_under_a_filled_store_is_refused_and_other_lanes_go_on() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    world.publish(&of_lane_0(40, 100)).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    aggregator.stop().await?;
+
+    let applied = world.applied(0).await;
+    delete_stream(&mut world.raw().await?).await?;
+    world.reopen_log().await?;
+    world.publish(&random_messages(41, 100)).await?;
+    let aggregator = world.start().await?;
+    aggregator.wait_until_not_ready("partition 0 is stopped: partition 0 of the store was filled from stream").await?;
+    aggregator.wait_until_not_ready("raise the epoch").await?;
+    aggregator.wait_for_metric("refused", "partition=\"0\"", 1.0).await?;
+    for partition in 1..PARTITIONS {
+        aggregator.wait_for_metric("working", &format!("partition=\"{partition}\""), 1.0).await?;
+        aggregator.wait_for_metric("lag_sequences", &format!("partition=\"{partition}\""), 0.0).await?;
+    }
+    anyhow::ensure!(world.applied(0).await == applied, "nothing was written");
+    aggregator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_recreated_under_a_running_worker_is_refused() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    world.publish(&random_messages(42, 100)).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    let applied = world.applied(0).await;
+    delete_stream(&mut world.raw().await?).await?;
+    world.reopen_log().await?;
+    world.publish(&random_messages(43, 300)).await?;
+    aggregator.wait_until_not_ready("is stopped").await?;
+    aggregator.wait_for_metric("refused", "", f64::from(PARTITIONS)).await?;
+    anyhow::ensure!(world.applied(0).await == applied, "nothing was written");
+    aggregator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_restored_to_an_older_state_is_refused_until_the_right_one_is_back() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let states = testkit::temp_folder()?;
+    let (older, newer) = (states.path().join("older"), states.path().join("newer"));
+    world.publish(&of_lane_0(44, 100)).await?;
+    copy_log(&mut world, &older).await?;
+    world.publish(&of_lane_0(45, 100)).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    aggregator.stop().await?;
+    copy_log(&mut world, &newer).await?;
+    let (applied, published, model) = (world.applied(0).await, world.published, world.model.clone());
+
+    replace_log(&mut world, &older).await?;
+    let aggregator = world.start().await?;
+    aggregator.wait_until_not_ready("lost its end, or was restored to an older state").await?;
+    // The lost sequences are handed out again, to other messages.
+    world.published = world.log.usage().await?.last_sequence;
+    world.publish(&of_lane_0(46, 300)).await?;
+    anyhow::ensure!(world.published > published);
+    aggregator.wait_until_not_ready("lost its end, or was restored to an older state").await?;
+    anyhow::ensure!(world.applied(0).await == applied, "nothing was written");
+
+    replace_log(&mut world, &newer).await?;
+    (world.published, world.model) = (published, model);
+    aggregator.wait_until_ready().await?;
+    world.publish(&random_messages(47, 50)).await?;
+    world.wait_until_applied().await?;
+    world.check().await?;
+    aggregator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_filled_by_other_rules_is_refused_at_the_start() -> anyhow::Result<()> {
+    use store::Store;
+    let world = World::new().await?;
+    world.store.open_generation(protocol::worker::FOLD_VERSION + 1).await?;
+    let error = world.start().await?.ended().await.unwrap_err();
+    anyhow::ensure!(format!("{error:#}").contains("the store cannot be used"), "{error:#}");
+    Ok(())
+}
