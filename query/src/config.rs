@@ -1,0 +1,45 @@
+//! The configuration of the query service.
+
+use nats::ClientConfig;
+use protocol::lane::MAX_PARTITIONS;
+use service::{ConfigError, HttpLimits, Variables};
+
+/// What a query instance is told at its start.
+#[derive(Clone, Debug)]
+pub struct QueryConfig {
+    /// How to reach NATS, for change notices only.
+    pub nats: ClientConfig,
+    /// `SALDO_EPOCH`: the log's epoch, 1 to 200. Default 1. A store that was filled from another one is refused.
+    pub epoch: u8,
+    /// `SALDO_PARTITIONS`: lanes of the log, assumed until the store tells. Default 4.
+    pub partitions: u16,
+    /// `SALDO_QUERY_CACHE_BYTES`: memory for answers, bookkeeping included. Default 256 MiB.
+    pub cache_bytes: usize,
+    /// `SALDO_QUERY_MAX_FILLS`: reads of the store at once; more wait. Default 64.
+    pub max_fills: usize,
+    /// Bounds of the HTTP server.
+    pub http: HttpLimits,
+}
+
+impl QueryConfig {
+    /// Epoch 1, four lanes, 256 MiB, 64 fills.
+    pub fn new(nats: ClientConfig) -> Self {
+        Self { nats, epoch: 1, partitions: 4, cache_bytes: 256 << 20, max_fills: 64, http: HttpLimits::default() }
+    }
+
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// A variable is out of its bounds.
+    pub fn from_variables(variables: &Variables, nats: ClientConfig) -> Result<Self, ConfigError> {
+        let default = Self::new(nats);
+        Ok(Self {
+            epoch: variables.number("SALDO_EPOCH", default.epoch, 1..=200)?,
+            partitions: variables.number("SALDO_PARTITIONS", default.partitions, 1..=MAX_PARTITIONS)?,
+            cache_bytes: variables.number("SALDO_QUERY_CACHE_BYTES", default.cache_bytes, 0..=1 << 40)?,
+            max_fills: variables.number("SALDO_QUERY_MAX_FILLS", default.max_fills, 1..=65_536)?,
+            http: HttpLimits::from_variables(variables)?,
+            nats: default.nats,
+        })
+    }
+}

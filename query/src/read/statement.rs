@@ -1,0 +1,150 @@
+//! Days and balances: rows of one account, read at one moment, as opening balance, totals and closing balance.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use ledger::{
+    AccountKey, Balance, BusinessDate, Currency, CurrencyLine, DayLine, Grain, OpeningPlan, RowKey, Totals,
+    format_minor_units, opening, statement::days as day_lines,
+};
+use store::{AccountRead, Store, StoreError};
+
+use crate::http::{answer::Written, cursor};
+
+/// Which days of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    pub(super) from: BusinessDate,
+    pub(super) to: BusinessDate,
+    pub(super) include_empty: bool,
+    pub(super) limit: u16,
+}
+
+/// Days of an account, as its rows at `applied` give them.
+struct Statement {
+    applied: u64,
+    lines: Vec<DayLine>,
+}
+
+/// One day, open at the end for the stamp.
+pub(super) async fn day(
+    store: &dyn Store,
+    account: &AccountKey,
+    date: BusinessDate,
+    today: BusinessDate,
+) -> Result<Option<Written>, StoreError> {
+    let page = Page { from: date, to: date, include_empty: true, limit: 1 };
+    let Some(Statement { applied, lines }) = statement(store, account, &page, today).await? else { return Ok(None) };
+    let mut json = String::with_capacity(256);
+    for line in lines.iter().take(1) {
+        write_day(&mut json, account, line);
+    }
+    json.push(',');
+    Ok(Some(Written { json, takes_stamp: true, applied }))
+}
+
+/// A page of days.
+pub(super) async fn days(
+    store: &dyn Store,
+    account: &AccountKey,
+    page: &Page,
+    today: BusinessDate,
+) -> Result<Option<Written>, StoreError> {
+    let Some(Statement { applied, lines }) = statement(store, account, page, today).await? else { return Ok(None) };
+    let limit = usize::from(page.limit);
+    let mut json = String::from("{\"items\":[");
+    for (index, line) in lines.iter().take(limit).enumerate() {
+        json.push_str(if index == 0 { "" } else { "," });
+        write_day(&mut json, account, line);
+        json.push('}');
+    }
+    let next = lines.get(limit).map(|line| cursor::of_day(account, page.to, line.date));
+    write_end(&mut json, next.as_deref());
+    Ok(Some(Written { json, takes_stamp: false, applied }))
+}
+
+/// Everything that is applied, by currency, open at the end for the stamp.
+pub(super) async fn balance(store: &dyn Store, account: &AccountKey) -> Result<Option<Written>, StoreError> {
+    let read =
+        AccountRead { key: account.clone(), ranges: vec![(Grain::Lifetime, BusinessDate::MIN, BusinessDate::MIN)] };
+    let view = store.account_view(&read).await?;
+    let Some(applied) = view.applied else { return Ok(None) };
+    let mut json = format!("{{\"account\":\"{}\",\"currencies\":[", account.account);
+    for (index, (key, row)) in view.rows.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        let (code, total) = (key.currency.code(), format_minor_units(row.totals.net(), key.currency));
+        let _written = write!(json, "{separator}{{\"currency\":\"{code}\",\"balance\":\"{total}\"}}");
+    }
+    json.push_str("],");
+    Ok(Some(Written { json, takes_stamp: true, applied }))
+}
+
+/// Ends a list: `],"next":…}`.
+pub(super) fn write_end(json: &mut String, next: Option<&str>) {
+    let _written = match next {
+        Some(cursor) => write!(json, "],\"next\":\"{cursor}\"}}"),
+        None => write!(json, "],\"next\":null}}"),
+    };
+}
+
+/// Reads the rows and computes the days. `None` for an account never seen.
+async fn statement(
+    store: &dyn Store,
+    account: &AccountKey,
+    page: &Page,
+    today: BusinessDate,
+) -> Result<Option<Statement>, StoreError> {
+    let plan = OpeningPlan::new(page.from, today);
+    let mut ranges = plan.ranges();
+    ranges.push((Grain::Day, page.from, page.to));
+    let view = store.account_view(&AccountRead { key: account.clone(), ranges }).await?;
+    let Some(applied) = view.applied else { return Ok(None) };
+    let rows: BTreeMap<RowKey, Balance> = view.rows.into_iter().collect();
+    let lines = day_lines(page.from, page.to, &opening(&plan, &rows), &rows, page.include_empty);
+    Ok(Some(Statement { applied, lines: without_later_currencies(lines, launches_before(&plan, &rows)) }))
+}
+
+/// How many launches of each currency lie before the plan's date: its opening balance, with each launch counted as one.
+fn launches_before(plan: &OpeningPlan, rows: &BTreeMap<RowKey, Balance>) -> BTreeMap<Currency, i128> {
+    let counted = |balance: &Balance| Totals { credits: i128::from(balance.totals.count()), ..Totals::default() };
+    let rows = rows.iter().map(|(key, balance)| (*key, Balance { totals: counted(balance), ..*balance })).collect();
+    opening(plan, &rows)
+}
+
+/// Leaves out, on each day, the currencies whose first launch counts for a later one. A day then depends on nothing that is
+/// dated after it, so that a later launch need not make it stale.
+fn without_later_currencies(mut lines: Vec<DayLine>, mut counts: BTreeMap<Currency, i128>) -> Vec<DayLine> {
+    for line in &mut lines {
+        line.currencies.retain(|currency| {
+            let count = counts.entry(currency.currency).or_default();
+            *count += i128::from(currency.totals.count());
+            *count > 0
+        });
+    }
+    lines
+}
+
+/// Writes a day without its closing brace.
+fn write_day(json: &mut String, account: &AccountKey, line: &DayLine) {
+    let (account, date) = (&account.account, line.date);
+    let _written = write!(json, "{{\"account\":\"{account}\",\"date\":\"{date}\",\"status\":\"open\",\"currencies\":[");
+    for (index, currency) in line.currencies.iter().enumerate() {
+        json.push_str(if index == 0 { "" } else { "," });
+        write_currency(json, currency);
+    }
+    json.push(']');
+}
+
+fn write_currency(json: &mut String, line: &CurrencyLine) {
+    let money = |total: i128| format_minor_units(total, line.currency);
+    let Totals { credits, debits, credit_count, debit_count } = line.totals;
+    let _written = write!(
+        json,
+        "{{\"currency\":\"{}\",\"opening\":\"{}\",\"credits\":\"{}\",\"debits\":\"{}\",\"credit_count\":{credit_count},\
+         \"debit_count\":{debit_count},\"closing\":\"{}\"}}",
+        line.currency.code(),
+        money(line.opening),
+        money(credits),
+        money(debits),
+        money(line.closing),
+    );
+}

@@ -1,0 +1,290 @@
+//! One reader's way: from the cache, with another's fill, with its own, after a wait, or refused.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ledger::Digest;
+use protocol::{
+    position::Position,
+    query::{Demand, DemandError, EntryKey, Stamp},
+};
+use retry::Shutdown;
+use service::problem::{Problem, kinds};
+use store::{Store, StoreError};
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    flight::{self, Landed},
+    http::{answer::Answer, stamp::RenderedStamp},
+    lanes::{Flight, Found, Lane, Lanes},
+    metrics::ReadMetrics,
+    read::{self, AccountsPage, Representation},
+    refusal::{not_ready, not_yet_applied, overloaded, shutting_down, stopped, store_unavailable},
+};
+
+/// How often a reader begins anew because the store went back while it was read for: more often is no accident.
+const MAX_NEW_BEGINNINGS: usize = 8;
+/// How long a fill may wait for its turn at the store.
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a reader asks for besides the answer itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Wants {
+    /// `Saldo-Min-Position`.
+    pub(crate) position: Option<Position>,
+    /// When its patience ends.
+    pub(crate) deadline: Instant,
+}
+
+/// An answer with the stamp to send it with.
+pub(crate) struct Served {
+    pub(crate) answer: Arc<Answer>,
+    pub(crate) stamp: Arc<RenderedStamp>,
+}
+
+/// A list that is not cached.
+pub(crate) struct Listed {
+    pub(crate) json: String,
+    pub(crate) stamp: RenderedStamp,
+    /// Weak: names the content.
+    pub(crate) etag: String,
+}
+
+/// Serves readers from lanes and store.
+pub(crate) struct Reader {
+    store: Arc<dyn Store>,
+    /// `None` until the store has told its generation.
+    lanes: RwLock<Option<Arc<Lanes>>>,
+    /// Readers who came before that.
+    laid_out: Notify,
+    turns: Semaphore,
+    /// The store's incarnation that the lanes speak of.
+    incarnation: AtomicU64,
+    pub(crate) metrics: ReadMetrics,
+    shutdown: Shutdown,
+}
+
+impl Reader {
+    pub(crate) fn new(store: Arc<dyn Store>, max_fills: usize, metrics: ReadMetrics, shutdown: Shutdown) -> Self {
+        let incarnation = AtomicU64::new(store.incarnation());
+        let (turns, laid_out) = (Semaphore::new(max_fills), Notify::new());
+        Self { store, lanes: RwLock::default(), laid_out, turns, incarnation, metrics, shutdown }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The lanes, once they are known.
+    pub(crate) fn lanes(&self) -> Option<Arc<Lanes>> {
+        self.lanes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other lanes in place.
+    pub(crate) fn replace_lanes(&self, lanes: Lanes) -> Arc<Lanes> {
+        let lanes = Arc::new(lanes);
+        let before = self.lanes.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&lanes));
+        if let Some(before) = before {
+            before.retire();
+        }
+        self.laid_out.notify_waiters();
+        lanes
+    }
+
+    /// The lanes; a reader who comes before they are known waits for them as it would for a position.
+    async fn lanes_for(&self, wants: &Wants) -> Result<Arc<Lanes>, Problem> {
+        if let Some(lanes) = self.lanes() {
+            return Ok(lanes);
+        }
+        let laid_out = self.laid_out.notified();
+        tokio::pin!(laid_out);
+        laid_out.as_mut().enable();
+        if self.lanes().is_none() {
+            tokio::select! {
+                () = laid_out => {}
+                () = sleep_until(wants.deadline) => {}
+                () = self.shutdown.begun() => return Err(shutting_down()),
+            }
+        }
+        self.lanes().ok_or_else(not_ready)
+    }
+
+    /// A turn at the store; `None` when it took too long.
+    pub(crate) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(TURN_TIMEOUT, self.turns.acquire()).await.ok()?.ok()
+    }
+
+    /// Empties what was read from another incarnation of the store.
+    pub(crate) fn note_incarnation(&self) {
+        let incarnation = self.store.incarnation();
+        if self.incarnation.load(Ordering::Acquire) == incarnation {
+            return;
+        }
+        tracing::warn!(store.incarnation = incarnation, "the store was reopened: all answers are read anew");
+        if let Some(lanes) = self.lanes() {
+            lanes.on_store_lost();
+        }
+        self.incarnation.store(incarnation, Ordering::Release);
+    }
+
+    /// Logs and counts an error of the store; whether a retry can help.
+    pub(crate) fn note_failure(&self, error: &StoreError) -> bool {
+        self.metrics.store_errors.inc();
+        tracing::warn!(%error, "the store could not be read");
+        error.retry_helps()
+    }
+
+    /// An answer about one account.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        key: &EntryKey<Representation>,
+        wants: &Wants,
+    ) -> Result<Served, Problem> {
+        let mut beginnings = 0;
+        while beginnings < MAX_NEW_BEGINNINGS {
+            let lanes = self.lanes_for(wants).await?;
+            let lane = lanes.of(&key.account);
+            let minimum = demand(wants, &lanes)?.of_lane(lane.partition);
+            self.freshen(lane).await?;
+            let flight = match lane.read(key, minimum) {
+                Found::Cached(answer, stamp) => {
+                    self.metrics.cached.inc();
+                    return Ok(Served { answer, stamp });
+                }
+                Found::Wait => {
+                    self.wait(lane, minimum, wants).await?;
+                    continue;
+                }
+                Found::Stopped => return Err(stopped()),
+                Found::Join(flight) => {
+                    self.metrics.joined.inc();
+                    flight
+                }
+                Found::Fill(ticket, sender, flight) => {
+                    self.metrics.filled.inc();
+                    flight::depart(self, lanes.generation, lane, ticket, sender);
+                    flight
+                }
+            };
+            if let Some(served) = landed(flight).await? {
+                return Ok(served);
+            }
+            beginnings += 1;
+        }
+        Err(store_unavailable(true))
+    }
+
+    /// A page of accounts: every lane that the position covers is waited for.
+    pub(crate) async fn accounts(&self, page: &AccountsPage, wants: &Wants) -> Result<Listed, Problem> {
+        for _ in 0..MAX_NEW_BEGINNINGS {
+            let lanes = self.lanes_for(wants).await?;
+            let demand = demand(wants, &lanes)?;
+            for lane in lanes.iter() {
+                self.reach(lane, demand.of_lane(lane.partition), wants).await?;
+            }
+            let stamps: Vec<_> = lanes.iter().map(|lane| (lane.partition, lane.stamp())).collect();
+            let incarnation = self.incarnation.load(Ordering::Acquire);
+            let Some(_permit) = self.permit().await else { return Err(overloaded()) };
+            let json = read::accounts(self.store(), page).await;
+            let json = json.map_err(|error| store_unavailable(self.note_failure(&error)))?;
+            self.note_incarnation();
+            if self.incarnation.load(Ordering::Acquire) == incarnation && covers(&demand, &stamps) {
+                return Ok(Listed::new(&lanes, &stamps, json));
+            }
+        }
+        Err(store_unavailable(true))
+    }
+
+    /// Waits until the lane is at `minimum`.
+    async fn reach(&self, lane: &Lane, minimum: u64, wants: &Wants) -> Result<(), Problem> {
+        loop {
+            self.freshen(lane).await?;
+            if lane.stamp().position >= minimum {
+                return Ok(());
+            }
+            self.wait(lane, minimum, wants).await?;
+        }
+    }
+
+    /// Where no notices come, progress is read from the store for each reader: nothing else would tell it.
+    async fn freshen(&self, lane: &Lane) -> Result<(), Problem> {
+        self.note_incarnation();
+        if lane.hears_notices() {
+            return Ok(());
+        }
+        self.metrics.bypassed.inc();
+        self.read_progress(lane).await.map_err(|error| store_unavailable(self.note_failure(&error)))
+    }
+
+    /// Reads how far the lane is applied.
+    pub(crate) async fn read_progress(&self, lane: &Lane) -> Result<(), StoreError> {
+        let ticket = lane.begin_progress_read();
+        let state = self.store.partition_state(lane.partition).await?;
+        let effect = lane.finish_progress_read(ticket, state.progress.as_ref());
+        if effect.went_back {
+            tracing::warn!(partition = lane.partition, "the store holds less than before: all answers are read anew");
+        }
+        Ok(())
+    }
+
+    /// Waits until the lane has moved, or until the reader's patience ends: then a refusal.
+    async fn wait(&self, lane: &Lane, minimum: u64, wants: &Wants) -> Result<(), Problem> {
+        if Instant::now() >= wants.deadline {
+            self.metrics.given_up.inc();
+            return Err(not_yet_applied(lane));
+        }
+        self.metrics.waits.inc();
+        tokio::select! {
+            () = lane.reached(minimum) => Ok(()),
+            () = sleep_until(wants.deadline) => Ok(()),
+            () = self.shutdown.begun() => Err(shutting_down()),
+        }
+    }
+}
+
+impl Listed {
+    fn new(lanes: &Lanes, stamps: &[(u16, Stamp)], json: String) -> Self {
+        let Lanes { epoch, generation, .. } = *lanes;
+        let etag = format!("W/\"{epoch}-{generation}-{}\"", Digest::of(json.as_bytes()));
+        Self { json, stamp: RenderedStamp::of_lanes(epoch, stamps), etag }
+    }
+}
+
+/// Whether the stamps satisfy the demand: a lane may have gone back while another was waited for.
+fn covers(demand: &Demand, stamps: &[(u16, Stamp)]) -> bool {
+    stamps.iter().all(|(partition, stamp)| stamp.position >= demand.of_lane(*partition))
+}
+
+/// Waits for a fill to land; `None`: begin anew.
+async fn landed(mut flight: Flight) -> Result<Option<Served>, Problem> {
+    let landed = match flight.wait_for(Option::is_some).await {
+        Ok(landed) => landed.clone(),
+        Err(_gone) => None,
+    };
+    match landed {
+        Some(Landed::Answer(answer, stamp)) => Ok(Some(Served { answer, stamp })),
+        Some(Landed::Unknown) => Err(Problem::new(kinds::UNKNOWN_ACCOUNT, "no launch has named this account")),
+        Some(Landed::Again) => Ok(None),
+        Some(Landed::Failed(retry_helps)) => Err(store_unavailable(retry_helps)),
+        None => Err(Problem::new(kinds::INTERNAL, "reading the store met a fault of the service")),
+    }
+}
+
+fn demand(wants: &Wants, lanes: &Lanes) -> Result<Demand, Problem> {
+    let Some(position) = &wants.position else { return Ok(Demand::nothing()) };
+    Demand::at_least(position.clone(), lanes.epoch, lanes.certain_count()).map_err(|error| {
+        let kind = match error {
+            DemandError::UnknownEpoch => kinds::POSITION_GONE,
+            DemandError::UnknownPartition => kinds::POSITION_INVALID,
+        };
+        Problem::new(kind, error.to_string())
+    })
+}

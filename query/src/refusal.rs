@@ -1,0 +1,41 @@
+//! Why a reader gets no answer.
+
+use protocol::position::Position;
+use service::problem::{Problem, kinds};
+
+use crate::lanes::Lane;
+
+/// Seconds after which a refusal for now is worth a repetition.
+const RETRY_AFTER_S: u64 = 1;
+
+pub(crate) fn not_ready() -> Problem {
+    Problem::new(kinds::STORE_UNAVAILABLE, "the store has not told its generation yet").retry_after(RETRY_AFTER_S)
+}
+
+pub(crate) fn overloaded() -> Problem {
+    Problem::new(kinds::OVERLOADED, "too many readers wait for the store").retry_after(RETRY_AFTER_S)
+}
+
+pub(crate) fn store_unavailable(retry_helps: bool) -> Problem {
+    if retry_helps {
+        Problem::new(kinds::STORE_UNAVAILABLE, "the store does not answer").retry_after(RETRY_AFTER_S)
+    } else {
+        Problem::new(kinds::STORE_UNAVAILABLE, "the store holds what this version cannot read")
+    }
+}
+
+pub(crate) fn stopped() -> Problem {
+    let detail = "stored balances and journal of the account do not agree; no balance is told until it is rebuilt";
+    Problem::new(kinds::ACCOUNT_STOPPED, detail)
+}
+
+pub(crate) fn shutting_down() -> Problem {
+    Problem::new(kinds::SHUTTING_DOWN, "the instance stops; another may answer").retry_after(RETRY_AFTER_S)
+}
+
+pub(crate) fn not_yet_applied(lane: &Lane) -> Problem {
+    let applied = Position::of_lane(lane.epoch, lane.partition, lane.stamp().position).to_string();
+    Problem::new(kinds::NOT_YET_APPLIED, "the demanded position was not applied within the wait")
+        .retry_after(RETRY_AFTER_S)
+        .with("position", applied)
+}

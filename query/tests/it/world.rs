@@ -1,0 +1,201 @@
+//! A small pipeline without workers: commits made by hand, notices published by hand, one query instance on a socket.
+
+mod client;
+mod gate;
+mod heart;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+pub use client::{Answer, Ask};
+pub use gate::Gate;
+use heart::Heart;
+use nats::{Changes, Client, ClientConfig};
+use protocol::notice::Notice;
+use query::{QueryConfig, run};
+use retry::Shutdown;
+use store::{EmbeddedConfig, EmbeddedStore, Store};
+use testkit::{NatsServer, TempDir, wait_until_async};
+use tokio::{net::TcpListener, task::JoinHandle};
+pub use worker::{Entry, Worker, account_key as worker_account};
+
+/// Within this time everything that is waited for happens, or the test fails.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// How a world begins.
+pub struct Beginning {
+    /// Lanes of the log.
+    pub partitions: u16,
+    /// Lanes that the query assumes.
+    pub assumed_partitions: u16,
+    /// Epoch that the query is told.
+    pub epoch: u8,
+    /// Whether heartbeats are sent from the start.
+    pub hearts_beat: bool,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self { partitions: 4, assumed_partitions: 4, epoch: 1, hearts_beat: true }
+    }
+}
+
+/// Everything around one query instance.
+pub struct World {
+    pub nats: NatsServer,
+    pub gate: Arc<Gate>,
+    pub worker: Worker,
+    pub heart: Heart,
+    changes: Changes,
+    beginning: Beginning,
+    query: Option<Query>,
+    _folder: TempDir,
+}
+
+struct Query {
+    base: String,
+    shutdown: Shutdown,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl World {
+    /// Four lanes, an empty store, heartbeats, a query that hears them.
+    pub async fn new() -> Self {
+        let world = Self::begin(Beginning::default()).await;
+        world.wait_until_fresh().await;
+        world
+    }
+
+    /// A world with a query that has just been started.
+    pub async fn begin(beginning: Beginning) -> Self {
+        let mut world = Self::without_query(beginning).await;
+        world.start_query().await;
+        world
+    }
+
+    /// A world without a query.
+    pub async fn without_query(beginning: Beginning) -> Self {
+        let nats = NatsServer::start().unwrap();
+        let folder = testkit::temp_folder().unwrap();
+        let store = EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap();
+        let gate = Arc::new(Gate::new(Arc::new(store)));
+        gate.open_generation(protocol::worker::FOLD_VERSION).await.unwrap();
+        let client = Client::connect(&client_config(&nats)).await.unwrap();
+        let changes = Changes::new(client, 1);
+        let heart = Heart::start(changes.clone(), beginning.partitions, beginning.hearts_beat);
+        let worker = Worker::new(beginning.partitions);
+        Self { nats, gate, worker, heart, changes, beginning, query: None, _folder: folder }
+    }
+
+    pub async fn start_query(&mut self) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = Shutdown::new();
+        let store: Arc<dyn Store> = Arc::clone(&self.gate) as _;
+        let task = tokio::spawn(run(self.config(), listener, store, shutdown.clone()));
+        self.query = Some(Query { base, shutdown, task });
+    }
+
+    fn config(&self) -> QueryConfig {
+        let mut config = QueryConfig::new(client_config(&self.nats));
+        config.partitions = self.beginning.assumed_partitions;
+        config.epoch = self.beginning.epoch;
+        config
+    }
+
+    /// Asks the query to stop; its result when it has.
+    pub async fn stop_query(&mut self) -> anyhow::Result<()> {
+        let query = self.query.take().unwrap();
+        query.shutdown.begin(Duration::from_secs(5));
+        query.task.await.unwrap()
+    }
+
+    /// Asks the query to stop and does not wait.
+    pub fn begin_stop(&self) {
+        self.query.as_ref().unwrap().shutdown.begin(Duration::from_secs(5));
+    }
+
+    /// What the query returns when it ends by itself.
+    pub async fn end_of_query(&mut self) -> anyhow::Result<()> {
+        self.query.take().unwrap().task.await.unwrap()
+    }
+
+    /// A request to the query, as tenant `acme`.
+    pub fn ask(&self, path: &str) -> Ask {
+        self.ask_as_nobody(path).tenant("acme")
+    }
+
+    /// A request without a tenant.
+    pub fn ask_as_nobody(&self, path: &str) -> Ask {
+        Ask::new(&self.query.as_ref().unwrap().base, path)
+    }
+
+    /// `GET` as tenant `acme`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(path).send().await
+    }
+
+    /// Commits entries of one lane and tells it; the position that a writer would have been given.
+    pub async fn post(&mut self, entries: &[Entry]) -> String {
+        let notice = self.commit(entries).await;
+        self.tell(&notice).await;
+        format!("1.{}.{}", notice.partition, notice.to)
+    }
+
+    /// Commits entries of one lane and tells nobody.
+    pub async fn commit(&mut self, entries: &[Entry]) -> Notice {
+        let (commit, notice) = self.worker.commit(entries);
+        self.gate.commit(self.gate.incarnation(), &Arc::new(commit)).await.unwrap();
+        notice
+    }
+
+    /// Publishes a notice and nothing else.
+    pub async fn publish(&self, notice: &Notice) {
+        self.changes.publish(notice).await.unwrap();
+    }
+
+    /// Publishes a notice, and goes on with heartbeats of its position.
+    pub async fn tell(&self, notice: &Notice) {
+        self.publish(notice).await;
+        self.heart.beat_at(notice);
+    }
+
+    /// Waits until the query says that an answer is complete: it has heard of every lane.
+    pub async fn wait_until_fresh(&self) {
+        self.wait_for("complete", |world| async move {
+            let answer = world.get("/v1/accounts").await;
+            (answer.status == 200 && answer.header("saldo-complete") == "true").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `condition` gives a value.
+    pub async fn wait_for<'a, T, F, Fut>(&'a self, what: &str, condition: F) -> T
+    where
+        F: Fn(&'a Self) -> Fut,
+        Fut: Future<Output = Option<T>>,
+    {
+        wait_until_async(what, SOON, || condition(self)).await.unwrap()
+    }
+
+    /// A counter or gauge of the query, summed over its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").await.text;
+        let of_name =
+            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ') || rest.starts_with('{'));
+        let lines: Vec<&str> = text.lines().filter(of_name).collect();
+        assert!(!lines.is_empty(), "no metric {name} in {text}");
+        lines.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+fn client_config(nats: &NatsServer) -> ClientConfig {
+    ClientConfig {
+        url: nats.url(),
+        name: "test".to_owned(),
+        user: None,
+        password: None,
+        credentials_file: None,
+        connect_timeout_ms: 2_000,
+    }
+}
