@@ -1,0 +1,35 @@
+//! Saldo: one binary for the whole pipeline, for one service of it, and for the operator. Only dispatches.
+
+mod address;
+mod cli;
+mod demo;
+mod nats_client;
+mod nats_server;
+mod one_service;
+mod signals;
+mod telemetry;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up(arguments) => up::up(&arguments),
+        Command::Ingest(arguments) => one_service::ingest(&arguments),
+        Command::Aggregator => one_service::needs_shared_store("aggregator"),
+        Command::Query => one_service::needs_shared_store("query"),
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `saldo up`: the whole pipeline in one process, in the order in which it starts and, backwards, stops.
+
+mod disk;
+mod folder;
+mod listeners;
+mod log_watch;
+mod ready;
+mod services;
+mod settings;
+mod steps;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use service::Variables;
+
+use crate::{
+    cli::UpArguments,
+    nats_server::{self, NatsServer, ServerSettings},
+    signals::Signals,
+    telemetry,
+};
+use folder::DataFolder;
+use listeners::Listeners;
+use services::Plan;
+use settings::UpSettings;
+use steps::Steps;
+
+/// How long work on blocking threads may go on after everything has stopped.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the pipeline until it is told to stop.
+///
+/// # Errors
+/// One sentence: what could not be started, or what ended by itself.
+pub fn up(arguments: &UpArguments) -> anyhow::Result<()> {
+    let variables = Variables::of_process();
+    telemetry::init(&variables, "warn")?;
+    service::http::open_files::raise_limit();
+    let settings = UpSettings::resolve(arguments, &variables)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let outcome = runtime.block_on(run(settings, variables));
+    // What still blocks by now is a disk that does not answer; nothing acknowledged waits for it.
+    runtime.shutdown_timeout(LAST_GRACE);
+    outcome
+}
+
+async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
+    let steps = Steps::begin();
+    let mut signals = Signals::listen()?;
+    let binary = nats_server::find(settings.nats_server.as_deref())?;
+    let folder = DataFolder::open(&settings.data)?;
+    steps.done("data", folder.path().display());
+    nats_server::wait_for_leftover(folder.path()).await?;
+    let listeners = Listeners::bind(&settings).await?;
+    let log_max_bytes = disk::log_max_bytes(&settings, &folder)?;
+
+    let data = folder.path().to_path_buf();
+    let server = ServerSettings { program: binary.path, address: listeners.nats, data };
+    let server = tokio::select! {
+        server = NatsServer::start(server) => server?,
+        () = signals.stop() => return Ok(()),
+    };
+    steps.done("nats-server", format_args!("{} on {}", binary.version, listeners.nats));
+    let plan = Plan { settings: &settings, variables: &variables, store: &folder.store(), log_max_bytes };
+    let outcome = services::run_until_stopped(plan, listeners, &steps, signals).await;
+    server.stop().await;
+    steps.done("nats-server", "stopped");
+    outcome
+}

@@ -1,0 +1,153 @@
+//! The data folder: one user at a time, one format.
+//!
+//! | path | what |
+//! |---|---|
+//! | `lock` | held while Saldo runs; has its process id |
+//! | `format` | the version of everything beside it |
+//! | `nats/` | the log: JetStream's folder |
+//! | `store/` | balances, journals, progress: the embedded store |
+//! | `logs/` | what nats-server writes, bounded |
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+
+/// The format that this program reads and writes.
+const FORMAT: &str = "saldo data format 1";
+
+/// A data folder that belongs to this process until it is dropped.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    /// The lock is the open file: the system lets go of it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder if need be, takes its lock and checks its format.
+    ///
+    /// # Errors
+    /// It cannot be written to, another process has it, or its format is another.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let made = fs::create_dir_all(path).and_then(|()| path.canonicalize()).and_then(|absolute| {
+            let lock =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(absolute.join("lock"))?;
+            Ok((absolute, lock))
+        });
+        let (absolute, lock) = made.with_context(|| cannot_write(path))?;
+        take(&lock, path)?;
+        check_format(&absolute, path)?;
+        Ok(Self { path: absolute, _lock: lock })
+    }
+
+    /// Where it lies, from the root of the file system.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The log's folder.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("nats")
+    }
+
+    /// The embedded store's folder.
+    pub fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write to the data folder {}; name another one with --data DIR", path.display())
+}
+
+/// Takes the lock and leaves our process id in the file.
+fn take(mut lock: &File, path: &Path) -> anyhow::Result<()> {
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _unreadable = lock.take(32).read_to_string(&mut holder);
+            bail!("another saldo (process {}) uses the data folder {} already", holder.trim(), path.display());
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
+    }
+    let noted = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    noted.with_context(|| cannot_write(path))
+}
+
+fn check_format(absolute: &Path, shown: &Path) -> anyhow::Result<()> {
+    let file = absolute.join("format");
+    match fs::read_to_string(&file) {
+        Ok(found) if found.trim() == FORMAT => Ok(()),
+        Ok(found) => bail!(
+            "the data folder {} has the format {:?} and this version of saldo reads {FORMAT:?}: use the version that made \
+             it, or another folder",
+            shown.display(),
+            found.trim().chars().take(80).collect::<String>(),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => begin(absolute, shown),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// A folder without a format must be a new one.
+fn begin(absolute: &Path, shown: &Path) -> anyhow::Result<()> {
+    if let Some(data) = ["nats", "store"].iter().find(|name| absolute.join(name).exists()) {
+        bail!("the data folder {} has {data}/ but no file that tells its format: name another folder", shown.display());
+    }
+    write_durably(absolute).with_context(|| cannot_write(shown))
+}
+
+/// Written aside and renamed: a crash leaves no half of it.
+fn write_durably(folder: &Path) -> io::Result<()> {
+    let aside = folder.join("format.new");
+    let mut file = File::create(&aside)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(&aside, folder.join("format"))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_user_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("made/with its parents");
+        let first = DataFolder::open(&path).unwrap();
+        let refused = DataFolder::open(&path).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(first);
+        DataFolder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("format"), "saldo data format 7\n").unwrap();
+        let refused = DataFolder::open(parent.path()).unwrap_err().to_string();
+        assert!(refused.contains("format 7") && refused.contains("format 1"), "{refused}");
+    }
+
+    #[test]
+    fn data_without_a_format_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join("store")).unwrap();
+        assert!(DataFolder::open(parent.path()).unwrap_err().to_string().contains("no file that tells its format"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_a_folder_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = format!("{:#}", DataFolder::open(file.path()).unwrap_err());
+        assert!(refused.starts_with("cannot write to the data folder"), "{refused}");
+    }
+}

@@ -1,0 +1,248 @@
+//! The three services: started together, watched, and stopped in the order in which a launch passes them.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, ParkedSettings};
+use retry::Shutdown;
+use service::Variables;
+use store::{EmbeddedConfig, EmbeddedStore, Store};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::{
+    disk::readable,
+    listeners::Listeners,
+    log_watch::LogWatch,
+    ready::{self, Place},
+    settings::UpSettings,
+    steps::Steps,
+};
+use crate::{nats_client, signals::Signals};
+
+/// The log's epoch: everything begins with the first one.
+const EPOCH: u8 = 1;
+/// Lanes of a new log where none are asked for: more gather worse, fewer leave cores idle.
+const DEFAULT_PARTITIONS: u16 = 4;
+/// The parked stream may take one in this many of the log's bytes, within these bounds.
+const PARKED_DIVISOR: u64 = 20;
+const SMALLEST_PARKED_BYTES: u64 = 4 * 1024 * 1024;
+const LARGEST_PARKED_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How long each service may take to stop: ingest waits for its slowest client, the aggregator for one commit.
+const INGEST_GRACE: Duration = Duration::from_secs(20);
+const AGGREGATOR_GRACE: Duration = Duration::from_secs(15);
+const QUERY_GRACE: Duration = Duration::from_secs(10);
+
+/// What the services are started with.
+pub struct Plan<'a> {
+    /// What was chosen.
+    pub settings: &'a UpSettings,
+    /// The services' own variables.
+    pub variables: &'a Variables,
+    /// Where the store lies.
+    pub store: &'a Path,
+    /// Bytes that the log may take.
+    pub log_max_bytes: u64,
+}
+
+/// Runs the services until a signal asks them to stop, or one ends by itself.
+///
+/// # Errors
+/// What could not be started, or what ended.
+pub async fn run_until_stopped(
+    plan: Plan<'_>,
+    listeners: Listeners,
+    steps: &Steps,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
+    let places = listeners.places()?;
+    let started = tokio::select! {
+        started = Services::start(&plan, listeners, steps) => Some(started?),
+        () = signals.stop() => None,
+    };
+    let Some(mut services) = started else {
+        tokio::spawn(signals.end_at_next());
+        return Ok(());
+    };
+    let ended = tokio::select! {
+        () = signals.stop() => Ok(()),
+        ended = services.first_end() => ended,
+        () = announce(places, steps) => Ok(()),
+    };
+    steps.done("saldo", "stopping; a second signal ends it at once");
+    tokio::spawn(signals.end_at_next());
+    let stopped = services.stop(steps).await;
+    ended.and(stopped)
+}
+
+/// Tells when all is up, and never returns: the services go on.
+async fn announce(places: [Place; 3], steps: &Steps) {
+    ready::wait(&places, steps).await;
+    let [_, query, ingest] = places;
+    steps.up(ingest.address, query.address);
+    std::future::pending().await
+}
+
+/// All three, running.
+struct Services {
+    ingest: Running,
+    aggregator: Running,
+    query: Running,
+}
+
+impl Services {
+    /// The aggregator first: what it finds on the log is being folded while the others start.
+    async fn start(plan: &Plan<'_>, listeners: Listeners, steps: &Steps) -> anyhow::Result<Self> {
+        let ground = Ground::prepare(plan, listeners.nats, steps).await?;
+        Ok(Self {
+            aggregator: start_aggregator(plan, &ground, listeners.aggregator, steps)?,
+            query: start_query(plan, &ground, listeners.query, steps)?,
+            ingest: start_ingest(plan, ground, listeners.ingest, steps)?,
+        })
+    }
+
+    /// Waits for the first that ends although nobody asked it to.
+    async fn first_end(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = self.ingest.ended() => ended,
+            ended = self.aggregator.ended() => ended,
+            ended = self.query.ended() => ended,
+        }
+    }
+
+    /// Ingest acknowledges what it has taken, the aggregator finishes its commit, query answers last. Every one is
+    /// stopped, also when one before it failed; the first failure is told.
+    async fn stop(self, steps: &Steps) -> anyhow::Result<()> {
+        let ingest = self.ingest.stop(INGEST_GRACE, steps).await;
+        let aggregator = self.aggregator.stop(AGGREGATOR_GRACE, steps).await;
+        let query = self.query.stop(QUERY_GRACE, steps).await;
+        ingest.and(aggregator).and(query)
+    }
+}
+
+/// A service in a task of its own.
+struct Running {
+    name: &'static str,
+    shutdown: Shutdown,
+    task: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Running {
+    fn spawn<Run>(name: &'static str, address: SocketAddr, steps: &Steps, start: impl FnOnce(Shutdown) -> Run) -> Self
+    where
+        Run: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let shutdown = Shutdown::new();
+        let task = tokio::spawn(start(shutdown.clone()));
+        steps.done(name, format_args!("http://{address}"));
+        Self { name, shutdown, task: Some(task) }
+    }
+
+    /// Waits for the end, which is an error: it was not asked to. Cancel safe.
+    async fn ended(&mut self) -> anyhow::Result<()> {
+        let Some(task) = self.task.as_mut() else { return std::future::pending().await };
+        let outcome = task.await;
+        self.task = None;
+        outcome
+            .with_context(|| format!("{} broke down", self.name))?
+            .with_context(|| format!("{} ended", self.name))?;
+        anyhow::bail!("{} ended by itself", self.name)
+    }
+
+    async fn stop(self, grace: Duration, steps: &Steps) -> anyhow::Result<()> {
+        self.shutdown.begin(grace);
+        if let Some(task) = self.task {
+            task.await.with_context(|| format!("{} broke down", self.name))??;
+        }
+        steps.done(self.name, "stopped");
+        Ok(())
+    }
+}
+
+/// What the services stand on.
+struct Ground {
+    client_config: ClientConfig,
+    client: Client,
+    log: Log,
+    parked: Parked,
+    store: Arc<dyn Store>,
+}
+
+impl Ground {
+    async fn prepare(plan: &Plan<'_>, address: SocketAddr, steps: &Steps) -> anyhow::Result<Self> {
+        let client_config = nats_client::config(address, "saldo up");
+        let client = Client::connect(&client_config).await?;
+        let log = make_log(plan, &client).await?;
+        let lanes = log.identity().partitions;
+        steps.done("log", format_args!("{lanes} lanes, at most {}", readable(plan.log_max_bytes)));
+        let parked = Parked::ensure(&client, &parked_settings(plan.log_max_bytes)).await?;
+        let store = open_store(plan.store).await?;
+        steps.done("store", plan.store.display());
+        Ok(Self { client_config, client, log, parked, store })
+    }
+}
+
+fn start_aggregator(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
+    let config = aggregator::AggregatorConfig::from_variables(plan.variables)?;
+    let dependencies = aggregator::Dependencies {
+        log: ground.log.clone(),
+        changes: Changes::new(ground.client.clone(), EPOCH),
+        parked: ground.parked.clone(),
+        store: Arc::clone(&ground.store),
+    };
+    let address = listener.local_addr()?;
+    let start = |shutdown| aggregator::run(config, listener, dependencies, shutdown);
+    Ok(Running::spawn("aggregator", address, steps, start))
+}
+
+fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
+    let mut config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
+    config.epoch = EPOCH;
+    config.partitions = ground.log.identity().partitions;
+    let store = Arc::clone(&ground.store);
+    let address = listener.local_addr()?;
+    Ok(Running::spawn("query", address, steps, |shutdown| query::run(config, listener, store, shutdown)))
+}
+
+fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
+    let config = ingest::IngestConfig::from_variables(plan.variables)?;
+    let mut registry = service::metrics::registry();
+    let watch = LogWatch::register(ground.log.clone(), &mut registry);
+    let Ground { client, log, .. } = ground;
+    let dependencies = ingest::Dependencies { client, log, registry, clock: ingest::Clock::System };
+    let address = listener.local_addr()?;
+    Ok(Running::spawn("ingest", address, steps, |shutdown| {
+        tokio::spawn(watch.run(shutdown.clone()));
+        ingest::run(config, listener, dependencies, shutdown)
+    }))
+}
+
+/// Makes the log, or checks the one that is there, which knows its own lanes.
+async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
+    let partitions = match plan.settings.partitions {
+        Some(partitions) => partitions,
+        None => existing_partitions(client).await?.unwrap_or(DEFAULT_PARTITIONS),
+    };
+    let max_bytes = i64::try_from(plan.log_max_bytes).unwrap_or(i64::MAX);
+    Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: EPOCH }).await?)
+}
+
+async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
+    match Log::open(client, EPOCH).await {
+        Ok(log) => Ok(Some(log.identity().partitions)),
+        Err(LogError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parked_settings(log_max_bytes: u64) -> ParkedSettings {
+    let bytes = (log_max_bytes / PARKED_DIVISOR).clamp(SMALLEST_PARKED_BYTES, LARGEST_PARKED_BYTES);
+    ParkedSettings { replicas: 1, max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX) }
+}
+
+/// Opening reads what was not sorted yet, so that it may block for a while.
+async fn open_store(folder: &Path) -> anyhow::Result<Arc<dyn Store>> {
+    let config = EmbeddedConfig::new(folder);
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(config)).await;
+    Ok(Arc::new(opened.context("opening the store broke down")??))
+}

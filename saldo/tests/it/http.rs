@@ -1,0 +1,54 @@
+//! What tests send and read.
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use testkit::wait_until_async;
+
+use crate::pipeline::{PATIENCE, Pipeline};
+
+pub const DAY: &str = "2026-03-14";
+
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+/// Posts a launch of 1.00 to `store-1`; what is not acknowledged is posted again, as every client should.
+pub async fn post(pipeline: &Pipeline, id: &str) -> String {
+    let launch =
+        json!({"id": id, "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"});
+    let url = format!("{}/v1/launches", pipeline.ingest);
+    let http = client();
+    let posted = wait_until_async("an acknowledgement", PATIENCE, async || {
+        let answer = http.post(&url).header("saldo-tenant", "acme").json(&launch).send().await.ok()?;
+        let status = answer.status();
+        let body: Value = answer.json().await.ok()?;
+        let acknowledged = status == StatusCode::CREATED || status == StatusCode::OK;
+        assert!(acknowledged || status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {body}");
+        acknowledged.then(|| body["position"].as_str().unwrap().to_owned())
+    });
+    posted.await.unwrap()
+}
+
+/// How many launches the day of `store-1` counts, at least as new as `position`.
+pub async fn count(pipeline: &Pipeline, position: &str) -> u64 {
+    let url = format!("{}/v1/accounts/store-1/days/{DAY}", pipeline.query);
+    let http = client();
+    let read = wait_until_async("an answer that is new enough", PATIENCE, async || {
+        let request = http.get(&url).header("saldo-tenant", "acme").header("saldo-min-position", position);
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        let body: Value = answer.json().await.ok()?;
+        assert!(status == StatusCode::OK || status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {body}");
+        let day = (status == StatusCode::OK).then_some(body)?;
+        assert_eq!(day["currencies"].as_array().unwrap().len(), 1, "{day}");
+        let count = day["currencies"][0]["credit_count"].as_u64().unwrap();
+        assert_eq!(day["currencies"][0]["closing"], format!("{count}.00"), "{day}");
+        Some(count)
+    });
+    read.await.unwrap()
+}
+
+/// The text behind an address.
+pub async fn text(url: &str) -> String {
+    client().get(url).send().await.unwrap().text().await.unwrap()
+}

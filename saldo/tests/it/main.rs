@@ -1,0 +1,9 @@
+//! The real binary, as a person runs it: real processes, real signals, real folders.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod demo;
+mod http;
+mod life;
+mod pipeline;
+mod refusals;

@@ -1,0 +1,104 @@
+//! What cannot be started is told in one sentence, and nothing is left running.
+
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
+
+use testkit::temp_folder;
+
+use crate::pipeline::{Pipeline, refusal, saldo, up};
+
+#[test]
+fn a_taken_port_is_named_with_its_option() {
+    let folder = temp_folder().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for option in ["--ingest", "--query", "--aggregator", "--nats"] {
+        let said = refusal(&mut up(folder.path(), &[option, &address]));
+        assert!(said.contains(&address) && said.contains("taken") && said.contains(option), "{said}");
+    }
+    assert!(!folder.path().join("nats-server.pid").exists(), "nothing was started");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_refused() {
+    let folder = temp_folder().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "no folder").unwrap();
+    // The second one can be made by nobody, not even by root, whom permissions do not stop.
+    for place in [file.as_path(), std::path::Path::new("/proc/saldo")] {
+        let said = refusal(&mut up(place, &[]));
+        assert!(said.contains("cannot write to the data folder"), "{said}");
+    }
+}
+
+#[test]
+fn a_second_start_on_the_same_data_is_refused_and_disturbs_nothing() {
+    let folder = temp_folder().unwrap();
+    let pipeline = Pipeline::start(folder.path());
+    let said = refusal(&mut up(folder.path(), &[]));
+    assert!(said.contains(&format!("process {}", pipeline.process.id())), "{said}");
+    pipeline.stop();
+}
+
+#[test]
+fn data_of_another_format_is_refused() {
+    let folder = temp_folder().unwrap();
+    fs::write(folder.path().join("format"), "saldo data format 99\n").unwrap();
+    let said = refusal(&mut up(folder.path(), &[]));
+    assert!(said.contains("format 99") && said.contains("format 1"), "{said}");
+}
+
+#[test]
+fn a_nats_server_that_is_absent_old_or_something_else_is_refused() {
+    let folder = temp_folder().unwrap();
+    let refused = |program: &str| {
+        let mut command = saldo();
+        refusal(command.arg("up").arg("--data").arg(folder.path()).args(["--nats-server", program]))
+    };
+    assert!(refused("/nowhere/nats-server").contains("cannot run nats-server"));
+    assert!(refused("/bin/true").contains("is no nats-server"));
+    let old = folder.path().join("old");
+    fs::write(&old, "#!/bin/sh\necho nats-server: v2.10.7\n").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(refused(old.to_str().unwrap()).contains("2.10.7"));
+    let mut none = saldo();
+    assert!(refusal(none.arg("up").arg("--data").arg(folder.path())).contains("no nats-server on PATH"));
+}
+
+#[test]
+fn a_nats_server_that_does_not_start_is_refused_with_its_last_words() {
+    let folder = temp_folder().unwrap();
+    let broken = folder.path().join("broken");
+    let script =
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo nats-server: v2.15.1 && exit\necho no luck today >&2\nexit 7\n";
+    fs::write(&broken, script).unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let data = folder.path().join("data");
+    let said =
+        refusal(saldo().arg("up").arg("--data").arg(&data).args(["--nats-server", broken.to_str().unwrap()]).args([
+            "--ingest",
+            "127.0.0.1:0",
+            "--query",
+            "127.0.0.1:0",
+            "--aggregator",
+            "127.0.0.1:0",
+            "--nats",
+            "127.0.0.1:0",
+        ]));
+    assert!(said.contains("does not start") && said.contains("no luck today"), "{said}");
+}
+
+#[test]
+fn another_number_of_partitions_is_refused_once_the_log_is_made() {
+    let folder = temp_folder().unwrap();
+    Pipeline::start_with(folder.path(), &["--partitions", "2"]).stop();
+    let said = refusal(&mut up(folder.path(), &["--partitions", "3"]));
+    assert!(said.contains('2') && said.contains('3'), "{said}");
+    Pipeline::start(folder.path()).stop();
+}
+
+#[test]
+fn services_that_need_a_shared_store_say_so() {
+    for service in ["aggregator", "query"] {
+        assert!(refusal(saldo().arg(service)).contains("use `saldo up`"));
+    }
+}
