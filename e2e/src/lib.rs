@@ -1,0 +1,1 @@
+//! Tests across services; see `tests/it`.

@@ -1,0 +1,16 @@
+//! End-to-end tests: the shipped binary, real processes, real sockets, and a naive model to compare with.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod days;
+#[cfg(test)]
+mod flood;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod nats_cli;
+#[cfg(test)]
+mod pipeline;
+#[cfg(test)]
+mod restart;

@@ -1,0 +1,151 @@
+//! The shipped binary, started as a user starts it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use nats::{Client, ClientConfig, Log};
+use protocol::position::Position;
+use tempfile::TempDir;
+use testkit::ChildProcess;
+
+use crate::client;
+
+/// How long starting, stopping and applying may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one command of the `nats` CLI may take; some of its commands wait for a terminal.
+const CLI_PATIENCE_S: &str = "100";
+
+/// A running `saldo up` with data of its own.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub ingest: String,
+    pub query: String,
+    pub nats: String,
+    process: ChildProcess,
+    data: TempDir,
+}
+
+impl Pipeline {
+    /// Starts it on free ports and an empty folder.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_on(tempfile::tempdir()?).await
+    }
+
+    /// Starts it on data that is there.
+    pub async fn start_on(data: TempDir) -> anyhow::Result<Self> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(data)).await?
+    }
+
+    fn start_blocking(data: TempDir) -> anyhow::Result<Self> {
+        let mut process = ChildProcess::spawn(command(data.path())?)?;
+        process.wait_for_line("Saldo is up", PATIENCE)?;
+        let nats_line = process.wait_for_line("nats-server", PATIENCE)?;
+        let nats = nats_line.split_whitespace().last().context("nats-server tells its address")?;
+        let ingest = address(&process.wait_for_line("/v1/launches", PATIENCE)?)?;
+        let query = address(&process.wait_for_line("/v1/accounts/", PATIENCE)?)?;
+        Ok(Self { ingest, query, nats: format!("nats://{nats}"), process, data })
+    }
+
+    /// Its data folder.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// SIGTERM; it must end by itself and successfully.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop_keeping_data().await.map(drop)
+    }
+
+    /// SIGTERM, and a second start on the same data.
+    pub async fn stop_and_start(self) -> anyhow::Result<Self> {
+        Self::start_on(self.stop_keeping_data().await?).await
+    }
+
+    /// SIGKILL, and a second start on the same data.
+    pub async fn kill_and_start(mut self) -> anyhow::Result<Self> {
+        self.process.kill()?;
+        Self::start_on(self.data).await
+    }
+
+    /// SIGTERM; returns the data folder.
+    pub async fn stop_keeping_data(mut self) -> anyhow::Result<TempDir> {
+        let stop = move || {
+            self.process.terminate()?;
+            let status = self.process.wait(PATIENCE)?;
+            ensure!(status.success(), "saldo ended with {status}:\n{}", self.process.output());
+            Ok(self.data)
+        };
+        tokio::task::spawn_blocking(stop).await?
+    }
+
+    /// Waits until everything that is on the log now is in readable days.
+    pub async fn wait_until_applied(&self) -> anyhow::Result<()> {
+        let position = self.end_of_log().await?;
+        let client = client::Client::new(self)?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = client.get("/v1/accounts?limit=1", Some(&position.to_string())).await?;
+            if answer.status == 200 {
+                return Ok(());
+            }
+            ensure!(answer.status == 503, "waiting for {position}: {answer:?}");
+            ensure!(tokio::time::Instant::now() < deadline, "{position} is not applied: {}", self.process.output());
+        }
+    }
+
+    /// The last position of every lane.
+    async fn end_of_log(&self) -> anyhow::Result<Position> {
+        let config = client_config(&self.nats);
+        let log = Log::open(&Client::connect(&config).await?, 1).await?;
+        let mut lanes = BTreeMap::new();
+        for partition in 0..log.identity().partitions {
+            let end = log.lane_end(partition).await?;
+            lanes.insert(partition, end.map_or(0, |message| message.sequence));
+        }
+        Ok(Position { epoch: log.identity().epoch, lanes })
+    }
+
+    /// Runs the real `nats` CLI against the pipeline and returns what it printed.
+    pub fn nats_cli(&self, arguments: &[&str], input: Option<&Path>) -> anyhow::Result<String> {
+        let mut command = Command::new("timeout");
+        command.arg(CLI_PATIENCE_S).arg(testkit::nats_cli()?).args(["--server", &self.nats]).args(arguments);
+        command.stdin(input.map_or_else(|| Ok(Stdio::null()), |file| File::open(file).map(Stdio::from))?);
+        let output = command.output().context("cannot run the nats CLI")?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "nats {arguments:?} ended with {}: {errors}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+fn command(data: &Path) -> anyhow::Result<Command> {
+    let mut command = Command::new(testkit::cargo_binary("saldo")?);
+    command.arg("up").arg("--data").arg(data).arg("--nats-server").arg(testkit::nats_server_binary()?);
+    for option in ["--ingest", "--query", "--aggregator", "--nats"] {
+        command.args([option, "127.0.0.1:0"]);
+    }
+    Ok(command)
+}
+
+/// `http://host:port` out of a line with a curl command.
+fn address(line: &str) -> anyhow::Result<String> {
+    let from = line.find("http://").with_context(|| format!("no address in {line:?}"))?;
+    let authority = line[from..].split('/').nth(2).with_context(|| format!("no address in {line:?}"))?;
+    Ok(format!("http://{authority}"))
+}
+
+fn client_config(url: &str) -> ClientConfig {
+    ClientConfig {
+        url: url.to_owned(),
+        name: "e2e".to_owned(),
+        user: None,
+        password: None,
+        credentials_file: None,
+        connect_timeout_ms: 5_000,
+    }
+}

@@ -1,0 +1,48 @@
+//! What a second start finds.
+
+use crate::{
+    client::Client,
+    model::{Launch, Model, random_launches},
+    pipeline::Pipeline,
+};
+
+async fn post_all(client: &Client, launches: &[Launch], model: &mut Model) -> anyhow::Result<()> {
+    let answer = client.post_ndjson(launches).await?;
+    anyhow::ensure!(answer.status == 200 && answer.body["rejected"] == 0, "{answer:?}");
+    launches.iter().for_each(|launch| model.add(launch));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_goes_on_with_all_data() -> anyhow::Result<()> {
+    let launches = random_launches(11, 5, 2_000);
+    let mut model = Model::default();
+    let pipeline = Pipeline::start().await?;
+    post_all(&Client::new(&pipeline)?, &launches[..1_000], &mut model).await?;
+
+    let pipeline = pipeline.stop_and_start().await?;
+    let client = Client::new(&pipeline)?;
+    pipeline.wait_until_applied().await?;
+    client.check(&model, None).await?;
+    post_all(&client, &launches, &mut model).await?;
+    pipeline.wait_until_applied().await?;
+    client.check(&model, None).await?;
+    pipeline.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_before_a_kill_counts_once() -> anyhow::Result<()> {
+    let launches = random_launches(12, 5, 4_000);
+    let mut model = Model::default();
+    let mut pipeline = Pipeline::start().await?;
+    for part in launches.chunks(1_000) {
+        post_all(&Client::new(&pipeline)?, part, &mut model).await?;
+        pipeline = pipeline.kill_and_start().await?;
+    }
+    let client = Client::new(&pipeline)?;
+    // A client that never saw its answers posts everything again.
+    post_all(&client, &launches, &mut model).await?;
+    pipeline.wait_until_applied().await?;
+    client.check(&model, None).await?;
+    pipeline.stop().await
+}
