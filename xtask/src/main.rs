@@ -1,0 +1,54 @@
+//! Developer tasks: `cargo xtask up`, `cargo xtask test` and the rest. Standard library only, so that it builds in
+//! seconds on a machine that has nothing yet.
+
+mod bench;
+mod doctor;
+mod documented;
+mod layers;
+mod root;
+mod run;
+mod simulate;
+mod test;
+mod tools;
+mod up;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <task> [arguments]
+
+  up [arguments]        get nats-server if there is none, build Saldo, run `saldo up` with the arguments
+  test                  format, clippy, layers, then every test
+  layers                check that dependencies point down, that the pure crates are pure, and that every variable is
+                        documented
+  simulate [arguments]  drive the write and read protocol with seeds of your choice
+  bench                 run the speed examples of the crates
+  chaos                 break a running pipeline for a while (not there yet)
+  doctor                list the tools that are needed: found, or how to get them";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match task.as_str() {
+        "up" => up::up(&rest),
+        "test" => test::test(),
+        "layers" => layers::check(&root::root()).and_then(|()| documented::check(&root::root())),
+        "simulate" => simulate::simulate(&rest),
+        "bench" => bench::bench(),
+        "chaos" => return usage_error("`cargo xtask chaos` is not there yet"),
+        "doctor" => doctor::doctor(),
+        _ => return usage_error(USAGE),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage_error(text: &str) -> ExitCode {
+    eprintln!("{text}");
+    ExitCode::from(2)
+}

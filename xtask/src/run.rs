@@ -1,0 +1,51 @@
+//! Running other programs.
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus},
+};
+
+use crate::root::root;
+
+/// What a task ends with: nothing, or one sentence for the developer.
+pub type Outcome<T = ()> = Result<T, String>;
+
+/// Cargo with these arguments, in the project's root.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let program = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command to its end; the sentence says what failed.
+pub fn run(command: &mut Command) -> Outcome {
+    let shown = shown(command);
+    let status = command.status().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(shown_failure(&format!("`{shown}`"), status)) }
+}
+
+/// The sentence for something that ended badly.
+pub fn shown_failure(what: &str, status: ExitStatus) -> String {
+    format!("{what} failed ({status})")
+}
+
+/// Runs a command to its end and gives its standard output, or its last words when it fails.
+pub fn output(command: &mut Command) -> Outcome<String> {
+    let shown = shown(command);
+    let output = command.output().map_err(|error| format!("cannot run `{shown}`: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let last_line = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    Err(format!("`{shown}` failed ({}): {}", output.status, last_line.trim()))
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let program = PathBuf::from(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
+}

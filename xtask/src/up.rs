@@ -1,0 +1,61 @@
+//! `cargo xtask up`: from a fresh clone to a running pipeline.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    run::{Outcome, cargo, shown_failure},
+    tools::nats_server,
+};
+
+/// Gets nats-server, builds Saldo, and becomes `saldo up`, so that signals reach it directly.
+pub fn up(arguments: &[String]) -> Outcome {
+    let own_server = arguments.iter().any(|argument| argument.starts_with("--nats-server"));
+    let mut saldo_arguments = vec!["up".to_owned()];
+    if !own_server && std::env::var_os("SALDO_NATS_SERVER").is_none() {
+        let server = nats_server::ensure()?;
+        saldo_arguments.extend(["--nats-server".to_owned(), server.display().to_string()]);
+    }
+    saldo_arguments.extend_from_slice(arguments);
+    let saldo = build()?;
+    let failure = Command::new(&saldo).args(saldo_arguments).exec();
+    Err(format!("cannot run {}: {failure}", saldo.display()))
+}
+
+/// Builds the release binary and says where it lies. Cargo itself is asked for the path: a target folder may be
+/// configured in many places.
+fn build() -> Outcome<PathBuf> {
+    let format = "--message-format=json-render-diagnostics";
+    let mut command = cargo(&["build", "--release", "--package", "saldo", "--bin", "saldo", format]);
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(shown_failure("building saldo", output.status));
+    }
+    executable(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| "cargo named no executable".to_owned())
+}
+
+/// The executable that cargo's messages name.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
+    let (path, _) = rest.split_once('"')?;
+    Some(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_read_from_the_last_message_that_names_one() {
+        let messages = concat!(
+            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"executable\":\"/a/b/saldo\",\"fresh\":true}\n",
+            "{\"reason\":\"build-finished\",\"success\":true}\n",
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/a/b/saldo")));
+        assert_eq!(executable("{\"executable\":null}"), None);
+    }
+}
