@@ -1,6 +1,7 @@
-//! How fast a full log is folded into an empty store: launches of 10,000 accounts, packed 1,000 a message.
+//! How fast a full log is folded into an empty store: launches of 10,000 accounts in turn, packed 1,000 a message, day
+//! after day.
 //!
-//! `cargo run --release -p aggregator --example replay_speed -- [launches] [partitions]`
+//! `cargo run --release -p aggregator --example replay_speed -- [launches] [partitions] [days]`
 
 use std::{
     io::Write,
@@ -24,7 +25,6 @@ use tokio::net::TcpListener;
 
 const ACCOUNTS: usize = 10_000;
 const LAUNCHES_A_MESSAGE: u32 = 1_000;
-const DAYS: usize = 30;
 const POLL: Duration = Duration::from_millis(5);
 
 #[tokio::main]
@@ -32,12 +32,13 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let launches: usize = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let partitions: u16 = arguments.next().map_or(Ok(4), |text| text.parse())?;
+    let days: usize = arguments.next().map_or(Ok(1), |text| text.parse())?;
     let server = NatsServer::options().without_sync().start()?;
     let client = connect(&server.url()).await?;
     let settings = LogSettings { partitions, replicas: 1, max_bytes: -1, epoch: 1 };
     let log = Log::ensure(&client, &settings).await?;
-    let bytes = publish(&log, launches, partitions).await?;
-    println!("published {launches} launches of {} bytes into {partitions} lanes", bytes / launches);
+    let bytes = publish(&log, launches, partitions, launches.div_ceil(days.max(1))).await?;
+    println!("published {launches} launches of {} bytes into {partitions} lanes on {days} days", bytes / launches);
 
     let folder = testkit::temp_folder()?;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store")))?);
@@ -98,7 +99,7 @@ async fn print_metrics(address: std::net::SocketAddr) -> anyhow::Result<()> {
 }
 
 /// Publishes the launches, account by account in turn; gives their bytes.
-async fn publish(log: &Log, launches: usize, partitions: u16) -> anyhow::Result<usize> {
+async fn publish(log: &Log, launches: usize, partitions: u16, launches_a_day: usize) -> anyhow::Result<usize> {
     let publisher = Publisher::start(log.clone(), PublisherConfig::default());
     let accounts = accounts()?;
     let mut lanes = vec![(Vec::new(), 0_u32); usize::from(partitions)];
@@ -109,7 +110,7 @@ async fn publish(log: &Log, launches: usize, partitions: u16) -> anyhow::Result<
         let partition = partition_of(key, partitions);
         let (lines, entries) = lanes.get_mut(usize::from(partition)).context("a lane")?;
         let before = lines.len();
-        write_line(lines, key, number)?;
+        write_line(lines, key, number, number / launches_a_day + 1)?;
         bytes += lines.len() - before;
         *entries += 1;
         if *entries == LAUNCHES_A_MESSAGE {
@@ -141,9 +142,8 @@ fn accounts() -> anyhow::Result<Vec<AccountKey>> {
 }
 
 /// A launch of about 200 bytes.
-fn write_line(lines: &mut Vec<u8>, key: &AccountKey, number: usize) -> anyhow::Result<()> {
+fn write_line(lines: &mut Vec<u8>, key: &AccountKey, number: usize, day: usize) -> anyhow::Result<()> {
     let (tenant, account) = (&key.tenant, &key.account);
-    let day = number / ACCOUNTS % DAYS + 1;
     let kind = if number.is_multiple_of(3) { "debit" } else { "credit" };
     let (units, cents) = (number % 900 + 1, number % 100);
     writeln!(

@@ -105,4 +105,3 @@ pub struct Commit {
     /// Where a worker may resume afterwards, where the store is atomic; otherwise it follows when it is safe.
     pub checkpoint: Option<LogMark>,
 }
-

@@ -10,11 +10,19 @@
 //! | progress lands | every bad line up to there is parked |
 //! | a checkpoint lands | a crash of every node at once would leave everything up to there |
 //! | a worker that knows the store's state notifies | everything up to there is stored, every account touched is listed |
+//! | a reader is answered | the answer holds every entry up to the position that it claims |
 //! | the log has lost what the store was filled from | no worker goes on |
 //! | all faults have ended | every lane comes to its end, with exactly the rows of the fold |
 
+//!
+//! Readers are not looked at once a node of a store that commits step by step has forgotten rows, because what a worker says
+//! that has not heard of it yet is wrong; nor once the log has lost its end. The query's own models cover replays.
+//!
+//! Each rule can be left out ([`Switches`]); the tests show that histories go wrong then.
+
 mod driver;
 mod log;
+mod readers;
 pub mod store;
 mod tables;
 #[cfg(test)]

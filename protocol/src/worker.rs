@@ -26,6 +26,7 @@ pub(crate) mod config;
 mod counters;
 mod day_check;
 mod fold;
+mod folding;
 mod held;
 mod loading;
 mod parking;
@@ -34,9 +35,11 @@ mod queue;
 mod refusal;
 mod rows;
 mod run;
+mod safety;
 mod slots;
 mod step;
 mod stops;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -51,7 +54,6 @@ pub use step::{RestartReason, Step};
 
 use claims::Claims;
 use config::{Bounds, Rules};
-use fold::{Decided, Lane};
 use held::Held;
 use queue::ReadAhead;
 use run::Run;
@@ -59,10 +61,10 @@ use stops::Stops;
 use verify::Known;
 
 use crate::{
-    commit::{Commit, PartitionState, Progress},
+    commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded},
     log::{LogIdentity, LogMark},
-    notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice},
+    notice::{Changed, Notice},
     parked::ParkedMessage,
 };
 
@@ -257,39 +259,6 @@ impl Worker {
         self.load_or_fold(run);
     }
 
-    /// The safe position, as far as it may become the checkpoint and is not. An atomic store has it from the commit.
-    fn checkpoint_due(&self) -> Option<LogMark> {
-        if self.config.atomic_commits {
-            return None;
-        }
-        let mark = self.below_ceiling(self.safe);
-        (mark.sequence > self.checkpoint.sequence).then_some(mark)
-    }
-
-    fn below_ceiling(&self, mark: LogMark) -> LogMark {
-        let ceiling = self.stops.ceiling(&self.held).filter(|_| self.rules.checkpoint_stays_below_stop);
-        ceiling.filter(|ceiling| ceiling.sequence < mark.sequence).unwrap_or(mark)
-    }
-
-    /// Keeps the memory's budget. False when folding has to wait until more is safe in the store.
-    fn make_room(&mut self) -> bool {
-        if self.held.memory_bytes() <= self.config.memory_bytes {
-            return true;
-        }
-        let safe = if self.rules.evict_only_safe { self.safe.sequence } else { u64::MAX };
-        if self.eviction_failed_at != Some(safe) {
-            self.held.evict(self.config.memory_bytes, safe);
-            self.eviction_failed_at = None;
-        }
-        // With no claim pending nothing will become safe by waiting: a run may need more than the budget by itself.
-        let waits = self.held.memory_bytes() > self.config.memory_bytes && !self.claims.is_empty();
-        if waits && self.eviction_failed_at.is_none() {
-            self.eviction_failed_at = Some(safe);
-            self.counters.memory_waits += 1;
-        }
-        !waits
-    }
-
     fn load_or_fold(&mut self, run: Run) {
         match loading::request(&run, &self.held, self.bounds.load_windows) {
             Some(request) => self.phase = Phase::Loading(run, request),
@@ -310,59 +279,6 @@ impl Worker {
         self.load_or_fold(run);
     }
 
-    /// Decides, applies and stamps a run of which everything is held.
-    fn fold(&mut self, mut run: Run) {
-        let Some((mark, time_ms)) = run.end() else { return };
-        let lane = Lane { epoch: self.identity.epoch, partition: self.partition };
-        let decided = fold::decide(&mut run, &mut self.held, lane, (&self.bounds, self.rules), &mut self.counters);
-        self.stops.check_up_to(mark.sequence, &mut self.held);
-        if self.stops.accounts().len() > MAX_STOPPED_ACCOUNTS {
-            let accounts = self.stops.accounts().len();
-            self.refusal = Some(Refusal::TooManyStopped { partition: self.partition, accounts });
-            return;
-        }
-        fold::apply(&run, &mut self.held, self.rules);
-        fold::stamp(&run, &mut self.held, mark.sequence);
-        let folded = self.build(&run, decided, mark, time_ms);
-        let parks_first = self.rules.park_before_commit && !folded.parked.is_empty();
-        self.phase = if parks_first { Phase::Parking(folded) } else { Phase::Committing(folded) };
-    }
-
-    fn build(&mut self, run: &Run, decided: Decided, mark: LogMark, time_ms: i64) -> Folded {
-        let held = &mut self.held;
-        let changed = build::changed(&decided.accounts, held, self.stops.notice_bytes());
-        let accounts = build::first_touched(&decided.accounts, held, self.rules);
-        let journal = build::journal(run, held);
-        let balances = build::balances(run, held, mark.sequence);
-        let rollups = build::rollups(run, held, mark.sequence);
-        let changed = if self.rules.notice_lists_unwritten { changed } else { build::only_written(changed, &balances) };
-        let identity = self.identity.clone();
-        let commit = Commit {
-            partition: self.partition,
-            head: self.head_for(mark),
-            journal,
-            accounts,
-            balances,
-            rollups,
-            progress: Progress { sequence: mark.sequence, time_ms, identity },
-            checkpoint: Some(mark).filter(|mark| self.config.atomic_commits && self.below_ceiling(*mark) == *mark),
-        };
-        if commit.head.sequence > self.head.sequence {
-            self.head = commit.head;
-        }
-        Folded { parked: Arc::new(decided.parked), commit: Arc::new(commit), mark, changed }
-    }
-
-    /// What a commit up to `mark` says of the rows that may exist. Where the store is not atomic that is all that is read,
-    /// so that the next commit need not wait for its own head.
-    fn head_for(&self, mark: LogMark) -> LogMark {
-        if !self.rules.head_covers_rows {
-            return self.committed;
-        }
-        let last_read = self.queue.last_mark().filter(|_| !self.config.atomic_commits);
-        last_read.filter(|last| last.sequence > mark.sequence).unwrap_or(mark)
-    }
-
     /// Acknowledges [`Step::Park`].
     pub fn parked(&mut self) {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -381,89 +297,11 @@ impl Worker {
         };
     }
 
-    fn finish(&mut self, folded: Folded, now_ms: u64) -> Phase {
-        let commit = &folded.commit;
-        self.counters.commits += 1;
-        self.counters.chunks_written += commit.journal.len() as u64;
-        let rows = commit.balances.iter().map(|batch| batch.rows.len());
-        let rows = rows.chain(commit.rollups.iter().map(|batch| batch.rows.len()));
-        self.counters.rows_written += rows.sum::<usize>() as u64;
-        let from = std::mem::replace(&mut self.committed, folded.mark);
-        self.committed_time_ms = commit.progress.time_ms;
-        self.checkpoint = commit.checkpoint.unwrap_or(self.checkpoint);
-        if self.config.atomic_commits || !self.rules.checkpoint_lags {
-            self.safe = folded.mark;
-        } else {
-            self.claims.committed(folded.mark, now_ms);
-        }
-        self.notice = Some(Notice { from: from.sequence, changed: folded.changed.clone(), ..self.heartbeat() });
-        let parks_late = !self.rules.park_before_commit && !folded.parked.is_empty();
-        if parks_late { Phase::ParkingLate(folded) } else { Phase::Idle }
-    }
-
     /// Acknowledges [`Step::WriteCheckpoint`].
     pub fn checkpoint_written(&mut self) {
         if let Phase::WritingCheckpoint(mark) = self.phase {
             self.checkpoint = mark;
             self.phase = Phase::Idle;
-        }
-    }
-
-    /// Every live node of the store has just answered with the generation that it had when this worker started. The
-    /// question was put at most half the checkpoint's lag ago.
-    pub fn store_unchanged(&mut self, now_ms: u64) {
-        self.notice_standstill(now_ms);
-        if self.restart.is_none()
-            && let Some(mark) = self.claims.store_unchanged(now_ms)
-        {
-            self.safe = mark;
-        }
-    }
-
-    /// A worker that stood still may hold answers of the store from before, and take them for new ones: it starts anew.
-    fn notice_standstill(&mut self, now_ms: u64) {
-        let stood_still_ms = now_ms.saturating_sub(self.last_call_ms);
-        self.last_call_ms = now_ms;
-        let is_long = stood_still_ms > self.config.checkpoint_lag_ms / 2;
-        if is_long && !self.config.atomic_commits && self.rules.restart_after_standstill {
-            self.restart = Some(RestartReason::StoodStill { stood_still_ms });
-        }
-    }
-
-    /// The notice that repeats how far the worker is; to be published every second, and once right after the start.
-    pub fn heartbeat(&self) -> Notice {
-        Notice {
-            generation: self.generation,
-            epoch: self.identity.epoch,
-            partition: self.partition,
-            from: self.committed.sequence,
-            to: self.committed.sequence,
-            time_ms: self.committed_time_ms,
-            end: self.log_end.max(self.committed.sequence),
-            replaying: self.is_replaying() && self.rules.tell_replay,
-            changed: Changed::Accounts(Vec::new()),
-            stopped: self.stops.accounts().iter().cloned().collect(),
-        }
-    }
-
-    /// Every message of the lane up to this sequence is committed.
-    pub fn committed_sequence(&self) -> u64 {
-        self.committed.sequence
-    }
-
-    /// Whether the worker is still below the progress that it found when it started.
-    pub fn is_replaying(&self) -> bool {
-        self.committed.sequence < self.progress_at_start
-    }
-
-    /// What was done so far.
-    pub fn counters(&self) -> Counters {
-        Counters {
-            windows_evicted: self.held.evicted,
-            memory_bytes: self.held.memory_bytes() as u64,
-            read_ahead_bytes: self.queue.bytes() as u64,
-            stopped_accounts: self.stops.accounts().len() as u64,
-            ..self.counters.clone()
         }
     }
 }

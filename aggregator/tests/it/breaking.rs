@@ -44,7 +44,7 @@ async fn while_the_store_is_down_memory_stays_bounded() -> anyhow::Result<()> {
     let lanes = f64::from(PARTITIONS);
     let (full, bound) = (lanes * f64::from(READ_AHEAD_BYTES), lanes * f64::from(READ_AHEAD_BYTES + BESIDES_BYTES));
     let mut world = World::new().await?;
-    world.config.read_ahead_bytes = usize::try_from(READ_AHEAD_BYTES)?;
+    world.config.read_ahead_bytes = usize::try_from(READ_AHEAD_BYTES)? * usize::from(PARTITIONS);
     world.publish(&random_messages(22, 30)).await?;
     let aggregator = world.start().await?;
     world.wait_until_applied().await?;

@@ -20,6 +20,9 @@ use crate::{client::ConnectionEvents, log::Log, subjects};
 const AGAIN_INITIAL_MS: u64 = 50;
 const AGAIN_MAX_MS: u64 = 2_000;
 
+/// How often in a row other tasks are let run without the queue growing, before a message leaves.
+const GATHER_ROUNDS: u32 = 4;
+
 /// What a lane's task owns.
 pub(super) struct Lane {
     log: Log,
@@ -33,6 +36,8 @@ pub(super) struct Lane {
     in_flight: Vec<InFlight>,
     sent_messages: u64,
     max_in_flight: usize,
+    /// Batches of the last message; 0 once nothing waited.
+    last_batches: usize,
     ack_timeout: Duration,
     give_up_after: Duration,
 }
@@ -84,6 +89,7 @@ impl Lane {
             in_flight: Vec::new(),
             sent_messages: 0,
             max_in_flight: config.messages_in_flight.max(1),
+            last_batches: 0,
             ack_timeout: Duration::from_millis(config.ack_timeout_ms),
             give_up_after: Duration::from_millis(config.give_up_after_ms.max(config.ack_timeout_ms)),
         })
@@ -126,12 +132,30 @@ impl Lane {
     }
 
     fn is_done(&self, deadline: Instant) -> bool {
-        (self.in_flight.is_empty() && self.queue.is_empty()) || Instant::now() >= deadline
+        (self.in_flight.is_empty() && self.queue.waiting() == 0) || Instant::now() >= deadline
+    }
+
+    /// Those who were answered together come back together: lets them hand over what they have next, so that it does not
+    /// leave as one message with the first and another with the rest. Nobody waits for a time: it goes on while tasks that
+    /// are ready add to the queue, and only after a message that several shared.
+    async fn gather(&self) {
+        let mut waiting = self.queue.waiting();
+        let mut rounds_without_growth = 0;
+        while waiting < self.last_batches && rounds_without_growth < GATHER_ROUNDS {
+            tokio::task::yield_now().await;
+            let now_waiting = self.queue.waiting();
+            rounds_without_growth = if now_waiting > waiting { 0 } else { rounds_without_growth + 1 };
+            waiting = now_waiting;
+        }
     }
 
     /// Sends the next message, if something waits and the lane is not in trouble.
     async fn send_next(&mut self) -> bool {
+        if self.last_batches > 1 && self.in_flight.is_empty() {
+            self.gather().await;
+        }
         let batches = self.queue.take();
+        self.last_batches = batches.len();
         if batches.is_empty() {
             return false;
         }

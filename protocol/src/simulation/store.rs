@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ledger::{Account, AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, Tenant, WindowKey};
 
-use super::tables::{OwnerRows, StoreRules, Tables};
 pub use super::tables::Put;
+use super::tables::{OwnerRows, StoreRules, Tables};
 use crate::{
     commit::{Commit, JOURNAL_BUCKET_FACTS, PartitionState},
     load::{JournalEntry, LoadRequest, Loaded, RowsLoaded, RowsWanted, WindowLoaded},
@@ -233,7 +233,8 @@ impl SimulatedStore {
     /// node, and is reopened at an older state.
     pub(crate) fn crash(&mut self, node: usize, cut_ms: u64, now_ms: u64) {
         self.sync(now_ms);
-        let is_lost = |landed: &Landed| (self.mode == StoreMode::Atomic || landed.node == node) && landed.at_ms > cut_ms;
+        let is_lost =
+            |landed: &Landed| (self.mode == StoreMode::Atomic || landed.node == node) && landed.at_ms > cut_ms;
         self.unsynced.retain(|landed| !is_lost(landed));
         self.generations[node] += 1;
         self.current = self.durable.clone();
@@ -289,9 +290,8 @@ fn rows_loaded<Owner: Clone>(wanted: &RowsWanted<Owner>, stored: Option<&OwnerRo
 
 fn view(stored: Option<&OwnerRows>, ranges: &Ranges) -> (Option<u64>, Vec<(RowKey, Balance)>) {
     let Some(stored) = stored else { return (None, Vec::new()) };
-    let is_wanted = |key: &RowKey| {
-        ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start))
-    };
+    let is_wanted =
+        |key: &RowKey| ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start));
     let rows = stored.rows.iter().filter(|(key, _)| is_wanted(key)).map(|(key, balance)| (*key, *balance)).collect();
     (Some(stored.applied), rows)
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ledger::{AccountKey, Amount, Balance, BusinessDate, Currency, Grain, Kind, Place, RowKey, Tenant, Totals, WindowKey};
+use ledger::{
+    AccountKey, Amount, Balance, BusinessDate, Currency, Grain, Kind, Place, RowKey, Tenant, Totals, WindowKey,
+};
 
 use super::{
     log::{Launch, Line},
@@ -39,7 +41,7 @@ pub(crate) struct Truth {
     /// Bad lines by message.
     pub(crate) bad: BTreeMap<u64, Vec<u32>>,
     /// Accounts and dates of each message's entries, whatever became of them.
-    touched: BTreeMap<u64, Vec<(AccountKey, BusinessDate)>>,
+    pub(super) touched: BTreeMap<u64, Vec<(AccountKey, BusinessDate)>>,
 }
 
 impl Truth {
@@ -122,7 +124,10 @@ impl Truth {
         for fact in &chunk.facts {
             let same = |launch: &&Launch| launch.text().as_bytes() == fact.line && window_of(launch) == chunk.window;
             if self.facts.get(&fact.place).filter(same).is_none() {
-                return Err(format!("the journal of {:?} has a launch at {:?} that does not count", chunk.window, fact.place));
+                return Err(format!(
+                    "the journal of {:?} has a launch at {:?} that does not count",
+                    chunk.window, fact.place
+                ));
             }
         }
         Ok(())

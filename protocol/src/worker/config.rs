@@ -94,10 +94,6 @@ pub(crate) struct Rules {
     pub(crate) park_before_commit: bool,
     /// Only what is safe in the store is evicted.
     pub(crate) evict_only_safe: bool,
-    /// Below the progress found at the start the worker says that it replays.
-    pub(crate) tell_replay: bool,
-    /// While an account is stopped the checkpoint stays below the entry that showed it.
-    pub(crate) checkpoint_stays_below_stop: bool,
 }
 
 impl Default for Rules {
@@ -118,8 +114,6 @@ impl Default for Rules {
             notice_lists_unwritten: true,
             park_before_commit: true,
             evict_only_safe: true,
-            tell_replay: true,
-            checkpoint_stays_below_stop: true,
         }
     }
 }

@@ -125,7 +125,8 @@ fn count(entry: ParsedEntry, window: &mut HeldWindow, bounds: &Bounds, rules: Ru
     if needs_chunk || !rules.journal_again {
         let bucket = window.seen.count_below(fact.place) / bounds.bucket_facts;
         let bucket = u32::try_from(bucket).unwrap_or(u32::MAX);
-        window.chunks.push(ChunkDraft { bucket, facts: Vec::new(), bytes: 0, is_journaled: true });
+        let facts = Vec::with_capacity(window.run_entries.min(bounds.chunk_facts));
+        window.chunks.push(ChunkDraft { bucket, facts, bytes: 0, is_journaled: true });
     }
     window.seen.insert(fact.id_digest, fact.content_digest, fact.place);
     window.last_changed = fact.place.sequence;

@@ -44,8 +44,9 @@ pub(crate) struct HeldAccount {
     pub(crate) is_stopped: bool,
     /// Its windows that are held; none: it may be dropped.
     windows: usize,
-    /// The run that touched it last.
+    /// The run that touched it last, and how many rows of its batch that may take.
     pub(crate) run: u64,
+    pub(crate) run_rows: usize,
     /// The run that folded an entry of it last, and the earliest date of that run's entries.
     pub(crate) folded: (u64, BusinessDate),
     /// Rows of the commit being built.
@@ -65,8 +66,9 @@ pub(crate) struct HeldWindow {
     pub(crate) last_changed: u64,
     /// Day checks that wait for the replay.
     pub(crate) checks: Vec<PendingCheck>,
-    /// The run that touched it last, and the currencies that the run brings.
+    /// The run that touched it last, how many entries it brings, and of which currencies.
     pub(crate) run: u64,
+    pub(crate) run_entries: usize,
     pub(crate) currencies: Vec<Currency>,
     /// New launches of the commit being built.
     pub(crate) chunks: Vec<ChunkDraft>,
@@ -119,6 +121,7 @@ impl Held {
             last_changed: 0,
             checks: Vec::new(),
             run: 0,
+            run_entries: 0,
             currencies: Vec::new(),
             chunks: Vec::new(),
             is_recent: true,
@@ -148,6 +151,7 @@ impl Held {
             is_stopped: false,
             windows: 0,
             run: 0,
+            run_rows: 0,
             folded: (0, BusinessDate::MAX),
             batch: Vec::new(),
         });
@@ -176,20 +180,17 @@ impl Held {
 
     fn group_of_account(&mut self, account: u32, month: BusinessDate) {
         let months = &mut self.accounts[account].months;
-        if !months.contains_key(&month) {
-            months.insert(month, RowGroup::default());
-            self.bytes += GROUP_BYTES;
-        }
+        let known = months.len();
+        months.entry(month).or_default();
+        self.bytes += (months.len() - known) * GROUP_BYTES;
     }
 
     fn groups_of_tenant(&mut self, tenant: u32, date: BusinessDate, month: BusinessDate) {
         let HeldTenant { days, months, .. } = &mut self.tenants[tenant];
-        for (groups, start) in [(days, date), (months, month)] {
-            if !groups.contains_key(&start) {
-                groups.insert(start, RowGroup::default());
-                self.bytes += GROUP_BYTES;
-            }
-        }
+        let known = days.len() + months.len();
+        days.entry(date).or_default();
+        months.entry(month).or_default();
+        self.bytes += (days.len() + months.len() - known) * GROUP_BYTES;
     }
 
     /// The held window of an account and a date.

@@ -29,7 +29,13 @@ pub(crate) fn conflict(line: u32, first: ledger::Place, text: bytes::Bytes) -> B
 }
 
 /// The parked message of a log message; `bad_lines` counts those beyond `bad`, too.
-pub(crate) fn park(message: &ParsedMessage, epoch: u8, partition: u16, bad: &[BadLine], bad_lines: u32) -> ParkedMessage {
+pub(crate) fn park(
+    message: &ParsedMessage,
+    epoch: u8,
+    partition: u16,
+    bad: &[BadLine],
+    bad_lines: u32,
+) -> ParkedMessage {
     let mut parked = ParkedMessage {
         epoch,
         partition,

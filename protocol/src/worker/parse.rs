@@ -16,6 +16,9 @@ const BAD_LINE_COST: usize = 256;
 /// What a message costs of the budgets beside its text and its lines.
 const MESSAGE_COST: usize = 128;
 
+/// Memory is set aside for so many lines of a message: as many as ingest packs.
+const MOST_EXPECTED_LINES: usize = 4_096;
+
 /// A launch of a message, ready to be folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedEntry {
@@ -65,6 +68,9 @@ impl ParsedMessage {
         while at < payload.len() {
             let end = line_end(&payload, at);
             number += 1;
+            if number == 1 {
+                parsed.expect_lines_of(end - at);
+            }
             parsed.take_line(&payload, at..end, number, (partition, partitions));
             at = end + 1;
         }
@@ -72,6 +78,12 @@ impl ParsedMessage {
             parsed.empty_messages = 1;
         }
         parsed
+    }
+
+    /// The first line says how many there may be.
+    fn expect_lines_of(&mut self, bytes: usize) {
+        let lines = self.message.payload.len() / (bytes + 1) + 1;
+        self.entries.reserve(lines.min(MOST_EXPECTED_LINES));
     }
 
     fn take_line(&mut self, payload: &Bytes, range: std::ops::Range<usize>, number: u32, lane: (u16, u16)) {

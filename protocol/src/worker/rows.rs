@@ -69,7 +69,13 @@ impl RowGroup {
     }
 
     /// Stamps the changed rows and hands them over.
-    pub(crate) fn take_dirty(&mut self, stamp: u64, grain: Grain, start: BusinessDate, out: &mut Vec<(RowKey, Balance)>) {
+    pub(crate) fn take_dirty(
+        &mut self,
+        stamp: u64,
+        grain: Grain,
+        start: BusinessDate,
+        out: &mut Vec<(RowKey, Balance)>,
+    ) {
         if !std::mem::take(&mut self.dirty) {
             return;
         }

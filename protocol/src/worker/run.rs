@@ -1,11 +1,11 @@
 //! Gathering: which messages go into the next commit, and which windows they touch.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use ledger::{BusinessDate, Currency, Grain};
 
 use super::{
     config::{Bounds, Rules, WorkerConfig},
-    held::Held,
+    held::{Held, HeldAccount},
     parse::ParsedMessage,
     queue::ReadAhead,
 };
@@ -107,22 +107,25 @@ impl Run {
         let window = &mut held.windows[id];
         if window.run != self.number {
             window.run = self.number;
+            window.run_entries = 0;
             window.currencies.clear();
             self.windows.push(id);
         }
+        window.run_entries += 1;
         if window.currencies.contains(&currency) {
             return;
         }
         window.currencies.push(currency);
         let (date, account) = (window.date, window.account);
         self.touch_owners(account, held);
-        self.rows.add(account, held.accounts[account].tenant, date, currency);
+        self.rows.add(&mut held.accounts[account], date, currency);
     }
 
     fn touch_owners(&mut self, id: u32, held: &mut Held) {
         let account = &mut held.accounts[id];
         if account.run != self.number {
             account.run = self.number;
+            account.run_rows = 0;
             self.accounts.push(id);
         }
         let tenant = &mut held.tenants[account.tenant];
@@ -136,22 +139,26 @@ impl Run {
 /// Counts the rows that each batch of a commit may get.
 #[derive(Debug, Default)]
 struct BatchRows {
-    /// (is it a tenant's, number of the owner, row)
-    seen: HashSet<(bool, u32, Grain, BusinessDate, Currency)>,
-    by_owner: hashbrown::HashMap<(bool, u32), usize>,
+    /// Roll-up rows of each tenant: many accounts share them.
+    rollups: HashSet<(u32, Grain, BusinessDate, Currency)>,
+    rollups_by_tenant: HashMap<u32, usize>,
     most: usize,
 }
 
 impl BatchRows {
-    fn add(&mut self, account: u32, tenant: u32, date: BusinessDate, currency: Currency) {
-        for (is_tenant, owner) in [(false, account), (true, tenant)] {
-            for grain in Grain::ALL {
-                if self.seen.insert((is_tenant, owner, grain, grain.start(date), currency)) {
-                    let rows = self.by_owner.entry((is_tenant, owner)).or_default();
-                    *rows += 1;
-                    self.most = self.most.max(*rows);
-                }
-            }
+    /// A currency of a window that the run did not have. Of an account every one is taken for three rows, though months
+    /// and lifetime are shared: the count is quick, and its bound far away.
+    fn add(&mut self, account: &mut HeldAccount, date: BusinessDate, currency: Currency) {
+        account.run_rows += Grain::ALL.len();
+        self.most = self.most.max(account.run_rows);
+        if !self.rollups.insert((account.tenant, Grain::Day, date, currency)) {
+            return;
         }
+        let wider = [Grain::Month, Grain::Lifetime].iter();
+        let wider = wider.filter(|grain| self.rollups.insert((account.tenant, **grain, grain.start(date), currency)));
+        let new = 1 + wider.count();
+        let rows = self.rollups_by_tenant.entry(account.tenant).or_default();
+        *rows += new;
+        self.most = self.most.max(*rows);
     }
 }

@@ -15,7 +15,10 @@ const MAX_EPOCH: u8 = 200;
 pub(super) enum Known {
     Mark(LogMark),
     /// Progress holds no digest, but the log's time of its message.
-    Time { sequence: u64, time_ms: i64 },
+    Time {
+        sequence: u64,
+        time_ms: i64,
+    },
 }
 
 impl Known {

@@ -73,7 +73,7 @@ proptest! {
         chunk_facts in 1..6_usize,
         load_windows in 1..5_usize,
         memory_bytes in prop::sample::select(vec![1_usize, 5_000, 1_000_000]),
-        offered_at_once in 1..10_usize,
+        offered_at_once in 1..10_u64,
     ) {
         let lines: Vec<String> = posted.iter().map(Posted::line).collect();
         let config = WorkerConfig { commit_launches, memory_bytes, ..WorkerConfig::default() };
@@ -86,7 +86,7 @@ proptest! {
             sequence += 1;
             alone.offer(sequence, lines[at..end].join("\n"));
             at = end;
-            if sequence as usize % offered_at_once == 0 || at == lines.len() {
+            if sequence.is_multiple_of(offered_at_once) || at == lines.len() {
                 prop_assert_eq!(alone.drive(), Step::Wait);
             }
             if at == lines.len() {

@@ -151,3 +151,24 @@ fn a_notice_of_too_many_accounts_says_all() {
     assert_eq!(changed.len(), 300);
     assert!(serde_json::to_vec(&alone.notices[1]).unwrap().len() <= crate::notice::MAX_NOTICE_BYTES);
 }
+
+#[test]
+fn below_the_progress_that_it_found_a_worker_says_that_it_replays() {
+    let mut alone = Alone::new();
+    alone.offer(4, line("a", "2026-11-22", "1", "1.00"));
+    alone.drive();
+    let mut store = SimulatedStore::new(StoreMode::Stepwise);
+    let commit = crate::commit::Commit { checkpoint: None, ..alone.commits[0].clone() };
+    store.commit(&commit, 0);
+    let config = WorkerConfig { atomic_commits: false, ..WorkerConfig::default() };
+    let mut alone = Alone::with(config, Bounds::default(), store);
+    let heartbeat = alone.worker.heartbeat();
+    assert_eq!((heartbeat.from, heartbeat.to, heartbeat.replaying), (0, 0, true));
+    alone.offer(4, line("a", "2026-11-22", "1", "1.00"));
+    assert_eq!(alone.drive(), Step::Wait);
+    assert!(!alone.worker.heartbeat().replaying);
+    assert!(alone.commits[0].balances.is_empty(), "the rows are there");
+    assert_eq!(alone.commits[0].journal.len(), 1, "the journal is written again");
+    let Changed::Accounts(changed) = &alone.notices[0].changed else { panic!("one account") };
+    assert_eq!(changed.len(), 1, "told although no row was written");
+}

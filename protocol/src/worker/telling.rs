@@ -1,0 +1,43 @@
+//! What a worker says of itself.
+
+use super::{Counters, Worker};
+use crate::notice::{Changed, Notice};
+
+impl Worker {
+    /// The notice that repeats how far the worker is; to be published every second, and once right after the start.
+    pub fn heartbeat(&self) -> Notice {
+        Notice {
+            generation: self.generation,
+            epoch: self.identity.epoch,
+            partition: self.partition,
+            from: self.committed.sequence,
+            to: self.committed.sequence,
+            time_ms: self.committed_time_ms,
+            end: self.log_end.max(self.committed.sequence),
+            replaying: self.is_replaying(),
+            changed: Changed::Accounts(Vec::new()),
+            stopped: self.stops.accounts().iter().cloned().collect(),
+        }
+    }
+
+    /// Every message of the lane up to this sequence is committed.
+    pub fn committed_sequence(&self) -> u64 {
+        self.committed.sequence
+    }
+
+    /// Whether the worker is still below the progress that it found when it started.
+    pub fn is_replaying(&self) -> bool {
+        self.committed.sequence < self.progress_at_start
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            windows_evicted: self.held.evicted,
+            memory_bytes: self.held.memory_bytes() as u64,
+            read_ahead_bytes: self.queue.bytes() as u64,
+            stopped_accounts: self.stops.accounts().len() as u64,
+            ..self.counters.clone()
+        }
+    }
+}
