@@ -15,9 +15,6 @@ fn every_history_agrees_with_the_naive_fold() {
     }
 }
 
-/// Seeds of the report.
-const REPORTED_SEEDS: u64 = 300;
-
 /// Name, and how the rule is left out.
 type Mutation = (&'static str, fn(&mut Switches));
 
@@ -56,17 +53,4 @@ fn first_wrong((_, leave_out): &Mutation) -> Option<u64> {
     let mut switches = Switches::default();
     leave_out(&mut switches);
     (0..MUTATED_SEEDS).find(|seed| run_without(*seed, switches).is_err())
-}
-
-/// How often each rule matters: for the table in the head of the module.
-#[test]
-#[ignore = "a report for people: cargo test -p protocol -- --ignored --nocapture how_often"]
-fn how_often_each_rule_matters() {
-    for (name, leave_out) in MUTATIONS {
-        let mut switches = Switches::default();
-        leave_out(&mut switches);
-        let wrong = |seed| run_without(seed, switches).err().map(|violation| (seed, violation));
-        let wrong: Vec<_> = (0..REPORTED_SEEDS).filter_map(wrong).collect();
-        println!("{:>5} of {REPORTED_SEEDS}: {name}; first: {:?}", wrong.len(), wrong.first());
-    }
 }
