@@ -2,6 +2,7 @@
 //! seconds on a machine that has nothing yet.
 
 mod bench;
+mod chaos;
 mod doctor;
 mod documented;
 mod layers;
@@ -22,7 +23,7 @@ const USAGE: &str = "usage: cargo xtask <task> [arguments]
                         documented
   simulate [arguments]  drive the write and read protocol with seeds of your choice
   bench                 run the speed examples of the crates
-  chaos                 break a running pipeline for a while (not there yet)
+  chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N] [--seed S]
   doctor                list the tools that are needed: found, or how to get them";
 
 fn main() -> ExitCode {
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         "layers" => layers::check(&root::root()).and_then(|()| documented::check(&root::root())),
         "simulate" => simulate::simulate(&rest),
         "bench" => bench::bench(),
-        "chaos" => return usage_error("`cargo xtask chaos` is not there yet"),
+        "chaos" => chaos::chaos(&rest),
         "doctor" => doctor::doctor(),
         _ => return usage_error(USAGE),
     };

@@ -1,6 +1,8 @@
 //! End-to-end tests: the shipped binary, real processes, real sockets, and a naive model to compare with.
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod days;

@@ -31,19 +31,36 @@ pub struct Pipeline {
     data: TempDir,
 }
 
+/// Where ingest, query, the aggregator and nats-server shall listen.
+type Ports = [u16; 4];
+
+/// Free ones, chosen by the system.
+const ANY_PORTS: Ports = [0; 4];
+
 impl Pipeline {
     /// Starts it on free ports and an empty folder.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_on(tempfile::tempdir()?).await
     }
 
-    /// Starts it on data that is there.
-    pub async fn start_on(data: TempDir) -> anyhow::Result<Self> {
-        tokio::task::spawn_blocking(move || Self::start_blocking(data)).await?
+    /// Starts it on ports that a later start on the same data can take again.
+    pub async fn start_with_fixed_ports() -> anyhow::Result<(Self, Ports)> {
+        let ports = testkit::free_ports()?;
+        Ok((Self::start_on_ports(tempfile::tempdir()?, ports).await?, ports))
     }
 
-    fn start_blocking(data: TempDir) -> anyhow::Result<Self> {
-        let mut process = ChildProcess::spawn(command(data.path())?)?;
+    /// Starts it on data that is there.
+    pub async fn start_on(data: TempDir) -> anyhow::Result<Self> {
+        Self::start_on_ports(data, ANY_PORTS).await
+    }
+
+    /// Starts it on data that is there and on these ports.
+    pub async fn start_on_ports(data: TempDir, ports: Ports) -> anyhow::Result<Self> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(data, ports)).await?
+    }
+
+    fn start_blocking(data: TempDir, ports: Ports) -> anyhow::Result<Self> {
+        let mut process = ChildProcess::spawn(command(data.path(), ports)?)?;
         process.wait_for_line("Saldo is up", PATIENCE)?;
         let nats_line = process.wait_for_line("nats-server", PATIENCE)?;
         let nats = nats_line.split_whitespace().last().context("nats-server tells its address")?;
@@ -68,9 +85,19 @@ impl Pipeline {
     }
 
     /// SIGKILL, and a second start on the same data.
-    pub async fn kill_and_start(mut self) -> anyhow::Result<Self> {
+    pub async fn kill_and_start(self) -> anyhow::Result<Self> {
+        Self::start_on(self.kill()?).await
+    }
+
+    /// SIGKILL; returns the data folder.
+    pub fn kill(mut self) -> anyhow::Result<TempDir> {
         self.process.kill()?;
-        Self::start_on(self.data).await
+        Ok(self.data)
+    }
+
+    /// The process id of its nats-server.
+    pub fn nats_server_id(&self) -> anyhow::Result<u32> {
+        Ok(std::fs::read_to_string(self.data.path().join("nats-server.pid"))?.trim().parse()?)
     }
 
     /// SIGTERM; returns the data folder.
@@ -123,11 +150,11 @@ impl Pipeline {
     }
 }
 
-fn command(data: &Path) -> anyhow::Result<Command> {
+fn command(data: &Path, ports: Ports) -> anyhow::Result<Command> {
     let mut command = Command::new(testkit::cargo_binary("saldo")?);
     command.arg("up").arg("--data").arg(data).arg("--nats-server").arg(testkit::nats_server_binary()?);
-    for option in ["--ingest", "--query", "--aggregator", "--nats"] {
-        command.args([option, "127.0.0.1:0"]);
+    for (option, port) in ["--ingest", "--query", "--aggregator", "--nats"].into_iter().zip(ports) {
+        command.arg(option).arg(format!("127.0.0.1:{port}"));
     }
     Ok(command)
 }

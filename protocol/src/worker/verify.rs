@@ -87,7 +87,7 @@ impl Worker {
     /// Log and store do not belong together.
     pub fn store_says(&mut self, state: &PartitionState) -> Result<(), Refusal> {
         check_state(&self.identity, self.partition, state)?;
-        if state.head.sequence > self.head.sequence {
+        if state.head.sequence >= self.head.sequence {
             self.head = state.head;
         }
         self.stored_progress = Known::of_progress(state.progress.as_ref()).or(self.stored_progress);
@@ -95,12 +95,14 @@ impl Worker {
     }
 
     /// Messages that must be in the log as remembered, at the start and whenever the reader is recreated: what the store was
-    /// filled from, and what this worker has read. (Where only the time of a message is remembered the digest is zero.)
+    /// filled from, and what this worker has read. A sequence may stand there twice. (Where only the time of a message is
+    /// remembered the digest is zero.)
     pub fn marks_to_verify(&self) -> Vec<LogMark> {
         self.known().iter().map(Known::mark).collect()
     }
 
-    /// At most one of a sequence, ordered.
+    /// Ordered, without repeats. What is remembered of one sequence may contradict itself: another worker has read another
+    /// message there. Then no log agrees.
     fn known(&self) -> Vec<Known> {
         let mut known = Vec::new();
         if self.rules.verify_marks {
@@ -112,7 +114,7 @@ impl Worker {
         }
         known.retain(|known| known.sequence() > 0);
         known.sort_by_key(|known| (known.sequence(), matches!(known, Known::Time { .. })));
-        known.dedup_by_key(|known| known.sequence());
+        known.dedup();
         known
     }
 

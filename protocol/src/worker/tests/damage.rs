@@ -107,9 +107,9 @@ fn a_log_that_lost_its_end_is_refused_also_when_it_has_grown_again() {
     alone.drive();
     let mut alone = restarted(alone);
     let marks: Vec<u64> = alone.worker.marks_to_verify().iter().map(|mark| mark.sequence).collect();
-    assert_eq!(marks, [7]);
+    assert_eq!(marks, [7, 7], "checkpoint and head by their digest, progress by its time");
     let original = message(7, line("a", "2026-11-22", "1", "1.00"));
-    assert_eq!(alone.worker.verify(&[Some(original.clone())]), Ok(()));
+    assert_eq!(alone.worker.verify(&[Some(original.clone()), Some(original.clone())]), Ok(()));
     let mut alone = restarted(alone);
     assert!(matches!(alone.worker.verify(&[None]), Err(Refusal::LogDiffers { sequence: 7, .. })));
     let later = crate::log::LogMessage { time_ms: original.time_ms + 1, ..original };
@@ -124,6 +124,18 @@ fn what_was_read_and_has_vanished_calls_for_a_restart() {
     alone.offer(3, line("a", "2026-11-22", "1", "1.00"));
     let refusal = alone.worker.verify(&[None]).unwrap_err();
     assert!(refusal.restart_helps(), "{refusal}");
+}
+
+#[test]
+fn what_another_worker_has_read_at_the_same_place_is_a_contradiction() {
+    let mut alone = Alone::new();
+    assert_eq!(alone.worker.verify(&[]), Ok(()));
+    alone.offer(6, line("a", "2026-11-22", "1", "1.00"));
+    let other = message(6, line("a", "2026-11-22", "2", "1.00"));
+    let state = crate::commit::PartitionState { head: other.mark(), ..Default::default() };
+    assert_eq!(alone.worker.store_says(&state), Ok(()));
+    let found: Vec<_> = alone.worker.marks_to_verify().iter().map(|_| Some(other.clone())).collect();
+    assert!(alone.worker.verify(&found).unwrap_err().restart_helps());
 }
 
 #[test]
