@@ -20,6 +20,7 @@ mod flight;
 mod notifier;
 mod parking;
 mod reading;
+mod refusal;
 mod report;
 mod session;
 mod verify;
@@ -115,7 +116,11 @@ impl Lane {
                 (RestartReason::Refused, Duration::from_millis(self.config.refused_retry_ms))
             }
         };
-        if !self.shutdown.sleep(pause).await {
+        let rested = match reason {
+            RestartReason::Refused => refusal::tell_readers(self, pause).await,
+            _ => self.shutdown.sleep(pause).await,
+        };
+        if !rested {
             return ControlFlow::Break(());
         }
         self.metrics.restarted(reason);

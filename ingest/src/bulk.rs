@@ -5,11 +5,12 @@
 //! conflict once that publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
 //! flight it sends what it has itself: two bulks never wait for each other.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use ledger::{Invalid, Reason, Tenant, parse_posted};
 use nats::Batch;
+use tokio::time::Instant;
 
 use crate::{
     flight::{Cause, Failure, Flight, Outcome},
@@ -49,6 +50,7 @@ pub struct Bulk {
 struct OpenBatch {
     partition: u16,
     first_line: u64,
+    begun: Instant,
     lines: Vec<u8>,
     claims: Claims,
 }
@@ -194,9 +196,12 @@ impl Bulk {
         self.settle_waits(MAX_WAITS).await;
     }
 
-    /// Whether [`Self::flush`] has something to do.
-    pub fn has_open(&self) -> bool {
-        self.open_bytes > 0
+    /// When [`Self::flush`] is due, for no unfinished batch may keep its ids from others for longer; never with nothing
+    /// to do.
+    pub fn flush_at(&self) -> Option<Instant> {
+        let claiming = self.open.iter().flatten().filter(|batch| !batch.claims.launches().is_empty());
+        let oldest = claiming.map(|batch| batch.begun).min()?;
+        Some(oldest + Duration::from_millis(self.shared.config.bodies.flush_ms))
     }
 
     /// Hands the unfinished batches to their lanes, too.
@@ -253,7 +258,7 @@ impl Bulk {
             let Some(answered) = self.sent.next().await else { break };
             self.answered(answered);
         }
-        let OpenBatch { partition, first_line, lines, claims } = batch;
+        let OpenBatch { partition, first_line, lines, claims, .. } = batch;
         let entries = u32::try_from(claims.launches().len()).unwrap_or(u32::MAX);
         let message_id = packed_message_id(claims.launches());
         let message = Batch { lines: lines.into(), entries, message_id };
@@ -328,11 +333,13 @@ fn open_batch<'b>(
     let batch = place.get_or_insert_with(|| OpenBatch {
         partition,
         first_line: number,
+        begun: Instant::now(),
         lines: Vec::new(),
         claims: Claims::new(Arc::clone(&shared.lanes.recent)),
     });
     if batch.claims.launches().is_empty() {
         batch.first_line = number;
+        batch.begun = Instant::now();
     }
     Ok(batch)
 }

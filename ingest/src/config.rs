@@ -41,8 +41,8 @@ pub struct BodyConfig {
     /// `SALDO_INGEST_OPEN_BYTES`: bytes of all unfinished batches of one bulk; the largest leaves when they are more.
     /// Default 4 MiB.
     pub open_bytes: usize,
-    /// `SALDO_INGEST_FLUSH_MS`: milliseconds without a byte from the client after which unfinished batches leave: others
-    /// may wait for the ids in them. Default 20.
+    /// `SALDO_INGEST_FLUSH_MS`: milliseconds after which unfinished batches leave while the body is read: others may wait
+    /// for the ids in them. Default 20.
     pub flush_ms: u64,
     /// `SALDO_INGEST_BODY_PATIENCE_MS`: milliseconds in which a client must send at least 1 KiB. Default 30,000.
     pub patience_ms: u64,

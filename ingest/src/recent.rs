@@ -5,6 +5,7 @@
 //! | never seen, or forgotten | new | new |
 //! | on its way | wait for that publish | pending |
 //! | outcome unknown | new: the publish is repeated | pending, for [`RecentConfig::unknown_ttl_ms`] |
+//! | on its way again, after an unknown outcome | wait for that publish; not sent: unknown as before | pending |
 //! | accepted | known | conflict |
 //!
 //! It is a courtesy: what it has forgotten, the aggregator decides. Memory: at most about 60 bytes an accepted launch
@@ -78,6 +79,7 @@ pub enum Claim {
 /// Shared by all requests.
 pub struct Recent {
     shards: Box<[Mutex<Shard>]>,
+    /// Unknown outcomes that are kept, also those behind a new flight.
     unknown: AtomicUsize,
     config: RecentConfig,
 }
@@ -94,8 +96,8 @@ impl Recent {
     /// Asks what is known of a launch; if nothing is, it belongs to `flight` from now on.
     pub fn claim(&self, launch: Claimed, flight: &Arc<Flight>) -> Claim {
         let ttl = Duration::from_millis(self.config.unknown_ttl_ms);
-        let (claim, took_over) = self.shard(launch.key).claim(launch, flight, ttl);
-        if took_over {
+        let (claim, doubt_ends) = self.shard(launch.key).claim(launch, flight, ttl);
+        if doubt_ends {
             self.unknown.fetch_sub(1, Relaxed);
         }
         claim
@@ -106,12 +108,15 @@ impl Recent {
     pub fn settle(&self, flight: &Arc<Flight>, launches: &[Claimed], outcome: Outcome) {
         match outcome {
             Outcome::Published { sequence } => self.each(launches, |shard, launch| {
-                shard.release(launch.key, flight);
+                if shard.end(launch.key, flight) {
+                    self.unknown.fetch_sub(1, Relaxed);
+                }
                 shard.remember(launch, sequence);
             }),
             Outcome::NotSent(_) => self.each(launches, |shard, launch| shard.release(launch.key, flight)),
-            Outcome::Unknown(_) if self.keeps_unknown(launches.len()) => {}
-            Outcome::Unknown(_) => self.each(launches, |shard, launch| shard.release(launch.key, flight)),
+            Outcome::Unknown(_) => self.each(launches, |shard, launch| {
+                shard.doubt(launch.key, flight, || self.keeps_one_more_unknown());
+            }),
         }
         flight.settle(outcome);
     }
@@ -139,13 +144,9 @@ impl Recent {
         sizes.fold((0, 0), |total, size| (total.0 + size.0, total.1 + size.1))
     }
 
-    fn keeps_unknown(&self, count: usize) -> bool {
-        let before = self.unknown.fetch_add(count, Relaxed);
-        let fits = before.saturating_add(count) <= self.config.unknown_entries;
-        if !fits {
-            self.unknown.fetch_sub(count, Relaxed);
-        }
-        fits
+    fn keeps_one_more_unknown(&self) -> bool {
+        let more = |kept| (kept < self.config.unknown_entries).then_some(kept + 1);
+        self.unknown.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
     fn each(&self, launches: &[Claimed], act: impl Fn(&mut Shard, Claimed)) {

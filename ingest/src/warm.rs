@@ -1,11 +1,16 @@
 //! Fills the cache of recent launches from the end of the log, after a start. Requests are served meanwhile; only
 //! readiness waits, and not for long.
+//!
+//! Only what the aggregator can book is remembered: a line that it parks, such as one in another account's lane, must not
+//! make a later, good post of the same launch a duplicate. What is read is only a tail: a line that conflicts with one
+//! from before it is remembered as the accepted one. That costs a wrong answer, never a wrong booking, for the cache is a
+//! courtesy and the aggregator decides.
 
 use std::{sync::Arc, time::Duration};
 
-use ledger::parse_logged;
+use ledger::{AccountKey, Launch, MAX_LINE_BYTES, parse_logged};
 use nats::{Log, LogUsage, NatsError, ReadEvent, ReaderSettings};
-use protocol::log::LogMessage;
+use protocol::{lane::partition_of, log::LogMessage};
 use service::{ConfigError, Variables};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -72,10 +77,11 @@ async fn warm_lane(log: Log, partition: u16, from: u64, recent: Arc<Recent>) -> 
     if end.sequence < from {
         return Ok(());
     }
+    let lane = Lane { partition, partitions: log.identity().partitions };
     let mut reader = log.reader(partition, from, ReaderSettings::default());
     loop {
         if let ReadEvent::Message(message) = reader.next().await? {
-            remember(&message, &recent);
+            lane.remember(&message, &recent);
             if message.sequence >= end.sequence {
                 return Ok(());
             }
@@ -83,18 +89,59 @@ async fn warm_lane(log: Log, partition: u16, from: u64, recent: Arc<Recent>) -> 
     }
 }
 
-fn remember(message: &LogMessage, recent: &Recent) {
-    for line in message.payload.split(|byte| *byte == b'\n') {
-        if let Ok(launch) = parse_logged(line) {
+/// The lane that is read, and how many there are.
+#[derive(Clone, Copy)]
+struct Lane {
+    partition: u16,
+    partitions: u16,
+}
+
+impl Lane {
+    fn remember(self, message: &LogMessage, recent: &Recent) {
+        for launch in message.payload.split(|byte| *byte == b'\n').filter_map(|line| self.bookable(line)) {
             let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
             recent.warm(Claimed { key, content: launch.content_digest }, message.sequence);
         }
+    }
+
+    /// The launch of a line, unless the aggregator parks it.
+    fn bookable(self, line: &[u8]) -> Option<Launch> {
+        let launch = (line.len() <= MAX_LINE_BYTES).then(|| parse_logged(line).ok()).flatten()?;
+        let account = AccountKey { tenant: launch.tenant.clone(), account: launch.account.clone() };
+        (partition_of(&account, self.partitions) == self.partition).then_some(launch)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::recent::RecentConfig;
+
+    const PARTITIONS: u16 = 4;
+
+    /// How many launches are remembered of a message with this line, by the lane that it is read from.
+    fn remembered(line: &str) -> [usize; 4] {
+        let message = LogMessage { sequence: 7, time_ms: 0, payload: Bytes::from(format!("not json\n{line}\n")) };
+        [0, 1, 2, 3].map(|partition| {
+            let recent = Recent::new(RecentConfig::default());
+            Lane { partition, partitions: PARTITIONS }.remember(&message, &recent);
+            recent.sizes().0
+        })
+    }
+
+    #[test]
+    fn a_line_is_remembered_in_its_own_lane_only() {
+        let line = r#"{"tenant":"acme","id":"a","account":"store-17","date":"2026-11-22","kind":"credit","amount":"1","currency":"BRL"}"#;
+        let launch = parse_logged(line.as_bytes()).unwrap();
+        let home = partition_of(&AccountKey { tenant: launch.tenant, account: launch.account }, PARTITIONS);
+        let mut expected = [0; 4];
+        expected[usize::from(home)] = 1;
+        assert_eq!(remembered(line), expected);
+        let too_long = format!("{line}{}", " ".repeat(MAX_LINE_BYTES));
+        assert_eq!(remembered(&too_long), [0; 4], "it is parked whatever it says");
+    }
 
     #[test]
     fn the_wanted_bytes_are_taken_from_the_end() {

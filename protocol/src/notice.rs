@@ -43,6 +43,8 @@ pub enum Changed {
     Accounts(Vec<ChangedAccount>),
     /// Too many to list: everything of the lane.
     All,
+    /// Nothing may be told of the lane: its log and what is stored do not belong together. Repeated until they do.
+    Refused,
 }
 
 /// An account with the earliest date that an entry of the range touches.

@@ -25,7 +25,7 @@ pub(crate) fn store_unavailable(retry_helps: bool) -> Problem {
 }
 
 pub(crate) fn stopped() -> Problem {
-    let detail = "stored balances and journal of the account do not agree; no balance is told until it is rebuilt";
+    let detail = "what is stored of the account does not agree with its journal or its log; no balance is told until that is repaired";
     Problem::new(kinds::ACCOUNT_STOPPED, detail)
 }
 

@@ -169,6 +169,11 @@ impl Driver {
             match self.taken.pop_front() {
                 None => break,
                 Some(Incoming::Created) => self.must_verify = true,
+                // A commit cannot be called back: the next session must find what it writes, so it lands first.
+                Some(ended @ Incoming::Ended(_)) if self.flight.is_some() => {
+                    self.taken.push_front(ended);
+                    break;
+                }
                 Some(Incoming::Ended(why)) => return Err(Ended::Restart(RestartReason::LogChanged, why)),
                 Some(Incoming::Message(parsed, _waiting)) => {
                     self.report.saw(&parsed.message);

@@ -1,5 +1,9 @@
 //! What a second start finds.
 
+use std::{fs, time::Duration};
+
+use testkit::wait_until_async;
+
 use crate::{
     client::Client,
     model::{Launch, Model, random_launches},
@@ -44,5 +48,27 @@ async fn what_was_acknowledged_before_a_kill_counts_once() -> anyhow::Result<()>
     post_all(&client, &launches, &mut model).await?;
     pipeline.wait_until_applied().await?;
     client.check(&model, None).await?;
+    pipeline.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_another_log_is_not_answered_from() -> anyhow::Result<()> {
+    let launches = random_launches(13, 1, 30);
+    let pipeline = Pipeline::start().await?;
+    post_all(&Client::new(&pipeline)?, &launches[..20], &mut Model::default()).await?;
+    pipeline.wait_until_applied().await?;
+    let data = pipeline.stop_keeping_data().await?;
+    fs::remove_dir_all(data.path().join("nats"))?;
+
+    let pipeline = Pipeline::start_on(data).await?;
+    let client = Client::new(&pipeline)?;
+    let posted = client.post(&launches[20]).await?;
+    anyhow::ensure!(posted.status == 201, "posting goes on: {posted:?}");
+    let path = format!("/v1/accounts/{}/balance", launches[20].account);
+    let refused = || async {
+        let answer = client.get(&path, posted.body["position"].as_str()).await.ok()?;
+        (answer.body["type"] == "urn:saldo:problem:account_stopped").then_some(answer.status)
+    };
+    assert_eq!(wait_until_async("the refusal", Duration::from_secs(60), refused).await?, 503);
     pipeline.stop().await
 }

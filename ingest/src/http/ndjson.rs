@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use ledger::Tenant;
 use service::{Problem, http::body::BodyReader, problem::kinds};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{answer, bulk_place};
 use crate::{
@@ -26,9 +26,8 @@ pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut Body
     let mut lines = 0_u64;
     let mut broken = None;
     let mut stopping = pin!(stopping(shared));
-    let flush_after = Duration::from_millis(shared.config.bodies.flush_ms);
     loop {
-        let piece = match next_piece(stopping.as_mut(), flush_after, reader, &mut bulk).await {
+        let piece = match next_piece(stopping.as_mut(), reader, &mut bulk).await {
             Ok(Some(piece)) => piece,
             Ok(None) => break,
             Err(stop) => {
@@ -73,22 +72,27 @@ async fn stopping(shared: &Shared) {
     sleep(Duration::from_millis(shared.config.bodies.stop_bulk_ms)).await;
 }
 
-/// The next piece. While none comes, unfinished batches leave, for others may wait for their ids.
+/// The next piece. Unfinished batches leave when they are due, however the pieces come: others may wait for their ids.
 async fn next_piece(
     mut stopping: Pin<&mut impl Future<Output = ()>>,
-    flush_after: Duration,
     reader: &mut BodyReader,
     bulk: &mut Bulk,
 ) -> Result<Option<Bytes>, Stop> {
     let mut piece = pin!(reader.next());
     loop {
+        let flush_at = bulk.flush_at();
+        let now = Instant::now();
+        if flush_at.is_some_and(|due| due <= now) {
+            bulk.flush().await;
+            continue;
+        }
         tokio::select! {
             biased;
             () = stopping.as_mut() => return Err(Stop { cause: Cause::ShuttingDown, problem: None }),
             read = piece.as_mut() => {
                 return read.map_err(|problem| Stop { cause: Cause::BrokenOff, problem: Some(problem) });
             }
-            () = sleep(flush_after), if bulk.has_open() => bulk.flush().await,
+            () = sleep_until(flush_at.unwrap_or(now)), if flush_at.is_some() => {}
         }
     }
 }

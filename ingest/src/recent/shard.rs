@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hashbrown::{HashTable, hash_table::Entry};
+use hashbrown::{
+    HashTable,
+    hash_table::{Entry, OccupiedEntry},
+};
 use ledger::Digest;
 use tokio::time::Instant;
 
@@ -19,7 +22,12 @@ struct Accepted {
 struct Pending {
     launch: Claimed,
     flight: Arc<Flight>,
+    /// An earlier flight of the same content, of unknown outcome: what counts again if `flight` is not sent.
+    doubt: Option<Arc<Flight>>,
 }
+
+/// A claim's answer, and whether an unknown outcome is no longer kept because of it.
+type Claiming = (Claim, bool);
 
 pub(super) struct Shard {
     ring: Vec<Accepted>,
@@ -38,8 +46,8 @@ impl Shard {
         Self { ring: Vec::new(), next: 0, capacity, index: HashTable::new(), pending: HashTable::new(), seed }
     }
 
-    /// The claim, and whether it took over an unknown outcome.
-    pub(super) fn claim(&mut self, launch: Claimed, flight: &Arc<Flight>, ttl: Duration) -> (Claim, bool) {
+    /// The claim. An unknown outcome stays in mind behind a new flight of the same content, until its time is over.
+    pub(super) fn claim(&mut self, launch: Claimed, flight: &Arc<Flight>, ttl: Duration) -> Claiming {
         if let Some(accepted) = self.accepted(launch.key) {
             let sequence = accepted.sequence;
             let same = accepted.launch.content == launch.content;
@@ -49,27 +57,38 @@ impl Shard {
         let same_key = |pending: &Pending| pending.launch.key == launch.key;
         match self.pending.entry(own, same_key, |pending| hash(pending.launch.key, seed)) {
             Entry::Vacant(place) => {
-                place.insert(Pending { launch, flight: Arc::clone(flight) });
+                place.insert(Pending { launch, flight: Arc::clone(flight), doubt: None });
                 (Claim::New, false)
             }
-            Entry::Occupied(mut place) => {
-                let pending = place.get_mut();
-                let same_content = pending.launch.content == launch.content;
-                let unknown_for = pending.flight.unknown_for(Instant::now());
-                if unknown_for.is_some_and(|age| same_content || age >= ttl) {
-                    *pending = Pending { launch, flight: Arc::clone(flight) };
-                    return (Claim::New, true);
-                }
-                (Claim::Pending { flight: Arc::clone(&pending.flight), same_content }, false)
-            }
+            Entry::Occupied(mut place) => place.get_mut().claim(launch, flight, ttl),
         }
     }
 
+    /// The flight was not sent: its launch is free again, or of unknown outcome as before.
     pub(super) fn release(&mut self, key: Digest, flight: &Arc<Flight>) {
-        let is_ours = |pending: &Pending| pending.launch.key == key && Arc::ptr_eq(&pending.flight, flight);
-        if let Ok(place) = self.pending.find_entry(hash(key, self.seed), is_ours) {
+        let Some(mut place) = self.claimed(key, flight) else { return };
+        match place.get_mut().doubt.take() {
+            Some(earlier) => place.get_mut().flight = earlier,
+            None => drop(place.remove()),
+        }
+    }
+
+    /// The flight was published; returns whether an earlier unknown outcome ends with it.
+    pub(super) fn end(&mut self, key: Digest, flight: &Arc<Flight>) -> bool {
+        self.claimed(key, flight).is_some_and(|place| place.remove().0.doubt.is_some())
+    }
+
+    /// The flight's outcome is unknown: it is kept in the place of an earlier one, or if there is room for one more.
+    pub(super) fn doubt(&mut self, key: Digest, flight: &Arc<Flight>, has_room: impl FnOnce() -> bool) {
+        let Some(mut place) = self.claimed(key, flight) else { return };
+        if place.get_mut().doubt.take().is_none() && !has_room() {
             place.remove();
         }
+    }
+
+    fn claimed(&mut self, key: Digest, flight: &Arc<Flight>) -> Option<OccupiedEntry<'_, Pending>> {
+        let is_ours = |pending: &Pending| pending.launch.key == key && Arc::ptr_eq(&pending.flight, flight);
+        self.pending.find_entry(hash(key, self.seed), is_ours).ok()
     }
 
     /// Of two acknowledged publishes of one key the first in the log counts.
@@ -133,6 +152,24 @@ impl Shard {
 
     fn accepted(&self, key: Digest) -> Option<&Accepted> {
         self.slot(key).map(|slot| &self.ring[slot])
+    }
+}
+
+impl Pending {
+    fn claim(&mut self, launch: Claimed, flight: &Arc<Flight>, ttl: Duration) -> Claiming {
+        let same_content = self.launch.content == launch.content;
+        let (flight, earlier) = (Arc::clone(flight), Arc::clone(&self.flight));
+        match self.flight.unknown_for(Instant::now()) {
+            Some(age) if age >= ttl => {
+                *self = Self { launch, flight, doubt: None };
+                (Claim::New, true)
+            }
+            Some(_) if same_content => {
+                *self = Self { launch, flight, doubt: Some(earlier) };
+                (Claim::New, false)
+            }
+            _ => (Claim::Pending { flight: earlier, same_content }, false),
+        }
     }
 }
 

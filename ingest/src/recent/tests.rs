@@ -56,6 +56,42 @@ async fn an_unknown_outcome_can_be_repeated_but_not_changed_until_its_time_is_ov
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_outlives_repetitions_that_were_not_sent() {
+    let recent = Recent::new(RecentConfig { unknown_entries: 1, ..RecentConfig::default() });
+    let refused = Outcome::NotSent(Failure::new(Cause::LogFull));
+    let attempt = |outcome| {
+        let flight = Arc::default();
+        assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
+        recent.settle(&flight, &[launch(1, 1)], outcome);
+        assert_eq!(recent.unknown.load(Relaxed), 1);
+    };
+    let other = || recent.claim(launch(1, 2), &Arc::default());
+    attempt(unknown());
+    attempt(refused);
+    attempt(refused);
+    assert!(matches!(other(), Claim::Pending { same_content: false, .. }));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    attempt(unknown());
+    attempt(refused);
+    tokio::time::advance(Duration::from_secs(119)).await;
+    assert!(matches!(other(), Claim::Pending { same_content: false, .. }), "the time counts from the last of them");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(matches!(other(), Claim::New), "nothing of it can still arrive");
+    assert_eq!(recent.unknown.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_ends_with_a_published_repetition() {
+    let (recent, first, second) = (cache(1_000), Arc::default(), Arc::default());
+    recent.claim(launch(1, 1), &first);
+    recent.settle(&first, &[launch(1, 1)], unknown());
+    recent.claim(launch(1, 1), &second);
+    recent.settle(&second, &[launch(1, 1)], published(4));
+    assert!(matches!(recent.claim(launch(1, 2), &Arc::default()), Claim::Conflict { sequence: 4 }));
+    assert_eq!((recent.sizes(), recent.unknown.load(Relaxed)), ((1, 0), 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn unknown_outcomes_are_bounded_and_swept() {
     let recent = Recent::new(RecentConfig { unknown_entries: 2, ..RecentConfig::default() });
     for id in 0..4 {

@@ -73,6 +73,27 @@ async fn a_slow_bulk_does_not_hold_back_others_with_the_same_ids() {
 }
 
 #[tokio::test]
+async fn a_bulk_that_keeps_trickling_does_not_hold_back_its_batch() {
+    let mut config = IngestConfig::default();
+    config.bodies.flush_ms = 500;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let mut slow = open(&ingest, "application/x-ndjson", 10_000_000, &format!("{}\n", launch("a"))).await;
+    let trickle = async {
+        // Blank lines, each long before the batch is due.
+        loop {
+            slow.write_all(&[b'\n'; 64]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let logged = async || (ingest.log.usage().await.ok()?.messages > 0).then_some(());
+    tokio::select! {
+        () = trickle => unreachable!(),
+        logged = wait_until_async("the batch on the log", DEADLINE, logged) => logged.unwrap(),
+    }
+    assert_eq!(ingest.post(&launch("a")).await.status, 200, "while the bulk goes on");
+}
+
+#[tokio::test]
 async fn more_bulks_than_allowed_are_sent_away_and_singles_are_not() {
     let mut config = IngestConfig::default();
     config.bodies.max_bulks = 2;

@@ -202,7 +202,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
 
     fn drop_changed(&mut self, changed: &Changed) -> usize {
         match changed {
-            Changed::All => self.drop_all(),
+            Changed::All | Changed::Refused => self.drop_all(),
             Changed::Accounts(accounts) => accounts.iter().map(|entry| self.drop_from(entry)).sum(),
         }
     }

@@ -10,12 +10,15 @@ use crate::notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice};
 pub(super) struct Stopped {
     accounts: HashSet<AccountKey>,
     whole_lane: bool,
+    /// The last notice said that the lane is refused.
+    refused: bool,
 }
 
 impl Stopped {
     /// Takes in what a notice says: named accounts are stopped; an account that was looked at (it is listed as changed)
     /// and is not named is so no longer.
     pub(super) fn hear(&mut self, notice: &Notice) {
+        self.refused = notice.changed == Changed::Refused;
         if self.accounts.is_empty() && notice.stopped.is_empty() {
             return;
         }
@@ -33,6 +36,6 @@ impl Stopped {
 
     /// Whether nothing may be answered about the account.
     pub(super) fn contains(&self, account: &AccountKey) -> bool {
-        self.whole_lane || (!self.accounts.is_empty() && self.accounts.contains(account))
+        self.whole_lane || self.refused || (!self.accounts.is_empty() && self.accounts.contains(account))
     }
 }

@@ -311,6 +311,16 @@ fn a_stopped_account_stays_so_until_it_was_looked_at_again() {
 }
 
 #[test]
+fn a_refused_lane_answers_nothing_until_it_is_taken_up_again() {
+    let mut lane = lane();
+    fill(&mut lane, &key("a", 5));
+    lane.on_notice(&Notice { changed: Changed::Refused, ..notice(0, 0, &[]) }, 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped));
+    lane.on_notice(&notice(10, 10, &[]), 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Fill(_)));
+}
+
+#[test]
 fn too_many_stopped_accounts_stop_the_lane() {
     let mut lane = lane();
     for number in 0..=MAX_STOPPED_ACCOUNTS {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{nats_client, signals::Signals};
 
-/// The log's epoch: everything begins with the first one.
+/// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
 const EPOCH: u8 = 1;
 /// Lanes of a new log where none are asked for: more gather worse, fewer leave cores idle.
 const DEFAULT_PARTITIONS: u16 = 4;
@@ -186,7 +186,7 @@ fn start_aggregator(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, ste
     let config = aggregator::AggregatorConfig::from_variables(plan.variables)?;
     let dependencies = aggregator::Dependencies {
         log: ground.log.clone(),
-        changes: Changes::new(ground.client.clone(), EPOCH),
+        changes: Changes::new(ground.client.clone(), ground.log.identity().epoch),
         parked: ground.parked.clone(),
         store: Arc::clone(&ground.store),
     };
@@ -197,7 +197,7 @@ fn start_aggregator(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, ste
 
 fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
     let mut config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
-    config.epoch = EPOCH;
+    config.epoch = ground.log.identity().epoch;
     config.partitions = ground.log.identity().partitions;
     let store = Arc::clone(&ground.store);
     let address = listener.local_addr()?;

@@ -1,0 +1,42 @@
+//! A refused lane tells its readers: what is stored may be of another log, and must not look like an answer.
+
+use std::time::Duration;
+
+use protocol::notice::{Changed, Notice};
+use tokio::time::{Instant, timeout};
+
+use super::Lane;
+
+/// As often as heartbeats: a query that starts meanwhile hears of it soon.
+const REPEATED_EVERY: Duration = Duration::from_secs(1);
+
+/// Repeats the refusal for `pause`; false when the shutdown begins.
+pub(super) async fn tell_readers(lane: &Lane, pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    let notice = refused(lane);
+    while Instant::now() < until {
+        let published = timeout(REPEATED_EVERY, lane.dependencies.changes.publish(&notice)).await;
+        if !matches!(published, Ok(Ok(()))) {
+            lane.metrics.notice_lost();
+        }
+        if !lane.shutdown.sleep(REPEATED_EVERY.min(until - Instant::now())).await {
+            return false;
+        }
+    }
+    true
+}
+
+fn refused(lane: &Lane) -> Notice {
+    Notice {
+        generation: lane.generation,
+        epoch: lane.dependencies.log.identity().epoch,
+        partition: lane.partition(),
+        from: 0,
+        to: 0,
+        time_ms: 0,
+        end: 0,
+        replaying: false,
+        changed: Changed::Refused,
+        stopped: Vec::new(),
+    }
+}
