@@ -4,8 +4,6 @@
 pub const LOG_PREFIX: &str = "launches";
 /// What `nats pub` may publish to: `launches.in.<tenant>.<account>`.
 pub const INBOUND_PATTERN: &str = "launches.in.*.*";
-/// The subjects that the log stores: `launches.<partition>`.
-pub const LANE_PATTERN: &str = "launches.*";
 /// The stream of parked messages.
 pub const PARKED_STREAM: &str = "LAUNCHES_PARKED";
 /// Its subjects: `parked.<epoch>.<partition>.<sequence>`.
@@ -16,6 +14,13 @@ const STREAM: &str = "LAUNCHES";
 /// The name of the log's stream: `LAUNCHES` in epoch 1, `LAUNCHES_<epoch>` later.
 pub fn stream_name(epoch: u8) -> String {
     if epoch <= 1 { STREAM.to_owned() } else { format!("{STREAM}_{epoch}") }
+}
+
+/// Everything that the log's stream takes: its lanes, each by name, and [`INBOUND_PATTERN`]. No wildcard stands for the lanes:
+/// what is published to one that is not there must not be acknowledged, for nobody would ever read it.
+pub fn log_subjects(partitions: u16) -> Vec<String> {
+    let lanes = (0..partitions).map(lane_subject);
+    lanes.chain([INBOUND_PATTERN.to_owned()]).collect()
 }
 
 /// The subject of a lane.
@@ -52,6 +57,7 @@ mod tests {
         assert_eq!(stream_name(1), "LAUNCHES");
         assert_eq!(stream_name(7), "LAUNCHES_7");
         assert_eq!(lane_subject(3), "launches.3");
+        assert_eq!(log_subjects(2), ["launches.0", "launches.1", "launches.in.*.*"]);
         assert_eq!(lane_transform(4), "launches.{{partition(4,1,2)}}");
         assert_eq!(parked_subject(1, 2, 30), "parked.1.2.30");
         assert_eq!(changes_subject(1, 0), "saldo.changes.1.0");

@@ -1,5 +1,7 @@
 //! The streams as JetStream keeps them: how they are made, how they are recognised.
 
+use std::collections::BTreeSet;
+
 use protocol::log::LogIdentity;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -94,7 +96,7 @@ pub(crate) fn log_config(settings: &LogSettings, stream_id: &str) -> Value {
     let mut config = kept_for_ever(&subjects::stream_name(settings.epoch), settings.replicas, settings.max_bytes);
     config["description"] = json!("Saldo: launches, the source of truth");
     // Both what comes in and what is stored must be the stream's own subjects.
-    config["subjects"] = json!([subjects::LANE_PATTERN, subjects::INBOUND_PATTERN]);
+    config["subjects"] = json!(subjects::log_subjects(settings.partitions));
     config["subject_transform"] =
         json!({ "src": subjects::INBOUND_PATTERN, "dest": subjects::lane_transform(settings.partitions) });
     config["duplicate_window"] = json!(DUPLICATE_WINDOW_NS);
@@ -164,19 +166,21 @@ pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity
 
 fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(), LogError> {
     check_kept_for_ever(stream, config)?;
-    let subjects_found: Vec<&str> =
-        config["subjects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let takes_both =
-        [subjects::LANE_PATTERN, subjects::INBOUND_PATTERN].iter().all(|wanted| subjects_found.contains(wanted));
+    let wanted = subjects::log_subjects(partitions);
+    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
+    let found: BTreeSet<&str> = config["subjects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let transform = &config["subject_transform"];
     let transforms = transform["src"] == subjects::INBOUND_PATTERN
         && transform["dest"] == subjects::lane_transform(partitions).as_str();
-    if takes_both && subjects_found.len() == 2 && transforms {
+    if found == wanted && transforms {
         return Ok(());
     }
     Err(LogError::NotOurs(format!(
-        "the stream {stream} has other subjects ({}) or another transform than it was made with: restore them",
-        subjects_found.join(", ")
+        "the stream {stream} has other subjects or another transform than it was made with: restore them (subjects: {} to \
+         {} and {})",
+        subjects::lane_subject(0),
+        subjects::lane_subject(partitions.saturating_sub(1)),
+        subjects::INBOUND_PATTERN
     )))
 }
 
@@ -231,6 +235,23 @@ mod tests {
             let mut info = made();
             info.config[key] = value;
             assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_subjects_are_the_lanes_that_are_read_and_no_others() {
+        let made_subjects = subjects::log_subjects(4);
+        assert_eq!(made().config["subjects"], json!(made_subjects));
+        let reordered: Vec<_> = made_subjects.iter().rev().collect();
+        let one_missing = &made_subjects[1..];
+        let one_more = [&made_subjects[..], &["launches.4".to_owned()]].concat();
+        let wildcard = ["launches.*", subjects::INBOUND_PATTERN];
+        for (value, is_ours) in
+            [(json!(reordered), true), (json!(one_missing), false), (json!(one_more), false), (json!(wildcard), false)]
+        {
+            let mut info = made();
+            info.config["subjects"] = value.clone();
+            assert_eq!(identity_of("LAUNCHES_2", &info).is_ok(), is_ours, "{value}");
         }
     }
 

@@ -197,7 +197,10 @@ impl Lane {
             Ok(Err(error)) if error.kind() == SendErrorKind::Send => {
                 return Err(End::Failed(message.failure_kind(), "the connection to NATS is closed".to_owned()));
             }
-            Ok(Err(error)) => return Err(End::Failed(PublishErrorKind::Refused, error.to_string())),
+            // Refused on this side, as too long: of an earlier attempt, to a server that took more, that says nothing.
+            Ok(Err(error)) => {
+                return Err(End::Failed(message.unless_unclear(PublishErrorKind::Refused), error.to_string()));
+            }
             Err(_) => "the connection to NATS takes nothing".clone_into(&mut message.last_trouble),
         }
         Ok(())
@@ -343,14 +346,18 @@ impl Lane {
 impl InFlight {
     /// What giving up now means.
     fn failure_kind(&self) -> PublishErrorKind {
-        if self.unclear == 0 { PublishErrorKind::NotSent } else { PublishErrorKind::Unknown }
+        self.unless_unclear(PublishErrorKind::NotSent)
+    }
+
+    /// What certainly kept the message off the log is only certain while no attempt is unclear.
+    fn unless_unclear(&self, kind: PublishErrorKind) -> PublishErrorKind {
+        if self.unclear == 0 { kind } else { PublishErrorKind::Unknown }
     }
 
     /// A definite "no" to one attempt; it is definite for the message only if no other attempt is unclear.
     fn definite_end(&mut self, kind: PublishErrorKind, text: String) -> End {
         self.unclear = self.unclear.saturating_sub(1);
-        let kind = if self.unclear == 0 { kind } else { PublishErrorKind::Unknown };
-        End::Failed(kind, text)
+        End::Failed(self.unless_unclear(kind), text)
     }
 
     fn again_soon(&mut self, why: &str) {

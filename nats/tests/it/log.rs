@@ -1,3 +1,4 @@
+use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
 use ledger::{Account, AccountKey, Tenant};
 use nats::{Log, LogError, LogSettings, NatsErrorKind, Publisher, PublisherConfig, subjects};
@@ -37,6 +38,28 @@ async fn what_is_published_by_account_lands_in_the_lane_of_the_account() {
         let sequence = publishing.await.unwrap().await.unwrap().sequence;
         let end = log.lane_end(partition_of(&key, 7)).await.unwrap().unwrap();
         assert_eq!((end.sequence, &end.payload[..]), (sequence, account.as_bytes()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_lane_would_read_is_not_acknowledged() {
+    for partitions in [1_u16, 4, 16, 1_024] {
+        let server = NatsServer::start().unwrap();
+        let log = new_log(&server, partitions).await;
+        let found = Log::ensure(&connect(&server).await, &settings(partitions)).await.unwrap();
+        assert_eq!(found.identity(), log.identity());
+        let stream = async_nats::jetstream::new(foreign_client(&server).await);
+        let publishing = async |subject: String| stream.publish(subject, "x".into()).await.unwrap().await;
+        for subject in [subjects::lane_subject(partitions - 1), "launches.in.acme.store-1".to_owned()] {
+            publishing(subject).await.unwrap();
+        }
+        let beyond = [partitions, partitions + 3].map(subjects::lane_subject);
+        for subject in beyond.into_iter().chain(["launches.x", "launches.in", "launches.00"].map(str::to_owned)) {
+            let refused = publishing(subject.clone()).await.map(|stored| stored.sequence);
+            let kind = refused.map_err(|error| error.kind());
+            assert_eq!(kind, Err(PublishErrorKind::StreamNotFound), "{subject} of {partitions}");
+        }
+        assert_eq!(log.usage().await.unwrap().messages, 2);
     }
 }
 

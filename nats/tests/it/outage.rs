@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use nats::{PublishErrorKind, Publisher, PublisherConfig, ReadEvent, ReaderSettings};
 use testkit::{NatsServer, wait_until_async};
 use tokio::task::JoinHandle;
 
-use crate::{PATIENCE, batch, new_log, next_event, next_message, patient, publish};
+use crate::{PATIENCE, batch, foreign_client, new_log, next_event, next_message, patient, publish};
 
 /// Publishes one line after the other until told to stop; returns what was acknowledged.
 fn keep_publishing(publisher: Publisher, name: String, stop: Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
@@ -133,6 +134,26 @@ async fn without_a_server_nothing_is_sent_and_that_is_certain() {
     wait_until_async("health", PATIENCE, || async { publisher.is_healthy().then_some(()) }).await.unwrap();
     let after = publish(&publisher, 0, batch("after", 1)).await.unwrap();
     assert_eq!(after.sequence, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_smaller_server_would_refuse_may_be_on_the_log_since_the_attempt_before() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 1).await;
+    let foreign = foreign_client(&server).await;
+    async_nats::jetstream::new(foreign.clone()).delete_stream(log.stream_name()).await.unwrap();
+    let mut arrived = foreign.subscribe("launches.0").await.unwrap();
+    foreign.flush().await.unwrap();
+    let publisher = Publisher::start(log, patient());
+    let unclear = publisher.submit(0, batch("long", 500)).unwrap();
+    // It has left, and nobody answers.
+    assert!(tokio::time::timeout(PATIENCE, arrived.next()).await.unwrap().is_some());
+    let port = server.port();
+    drop(server);
+    let _smaller = NatsServer::options().port(port).max_payload(1_024).start().unwrap();
+    assert_eq!(unclear.await.unwrap_err().kind, PublishErrorKind::Unknown);
+    let refused = publish(&publisher, 0, batch("never sent", 500)).await.unwrap_err();
+    assert_eq!(refused.kind, PublishErrorKind::Refused, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
