@@ -12,7 +12,7 @@ mod wait;
 
 pub use binaries::{cargo_binary, nats_cli, nats_server_binary, workspace_folder};
 pub use nats_server::{NatsServer, NatsServerOptions};
-pub use ports::{free_port, free_ports};
+pub use ports::{free_port, free_ports, lasting_ports};
 pub use process::ChildProcess;
 pub use tempfile::TempDir;
 pub use wait::{wait_until, wait_until_async};

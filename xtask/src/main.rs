@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod doctor;
 mod documented;
+mod executable;
 mod layers;
 mod root;
 mod run;
@@ -23,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask <task> [arguments]
                         documented
   simulate [arguments]  drive the write and read protocol with seeds of your choice
   bench                 run the speed examples of the crates
-  chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N] [--seed S]
+  chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N | --rounds N] [--seed S] [--only NAME]
   doctor                list the tools that are needed: found, or how to get them";
 
 fn main() -> ExitCode {

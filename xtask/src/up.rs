@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    executable::executable,
     run::{Outcome, cargo, shown_failure},
     tools::nats_server,
 };
@@ -35,27 +36,4 @@ fn build() -> Outcome<PathBuf> {
         return Err(shown_failure("building saldo", output.status));
     }
     executable(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| "cargo named no executable".to_owned())
-}
-
-/// The executable that cargo's messages name.
-fn executable(messages: &str) -> Option<PathBuf> {
-    let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
-    let (path, _) = rest.split_once('"')?;
-    Some(PathBuf::from(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_executable_is_read_from_the_last_message_that_names_one() {
-        let messages = concat!(
-            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
-            "{\"reason\":\"compiler-artifact\",\"executable\":\"/a/b/saldo\",\"fresh\":true}\n",
-            "{\"reason\":\"build-finished\",\"success\":true}\n",
-        );
-        assert_eq!(executable(messages), Some(PathBuf::from("/a/b/saldo")));
-        assert_eq!(executable("{\"executable\":null}"), None);
-    }
 }

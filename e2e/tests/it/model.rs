@@ -40,15 +40,29 @@ impl Launch {
 
 /// A decimal with the currency's decimals, written without the project's own formatting.
 pub fn decimal(minor_units: i128, currency: &str) -> String {
-    let digits = match currency {
-        "JPY" => 0,
-        "KWD" => 3,
-        _ => 2,
-    };
+    let digits = digits(currency);
     let sign = if minor_units < 0 { "-" } else { "" };
     let text = format!("{:0>width$}", minor_units.unsigned_abs(), width = digits + 1);
     let (whole, decimals) = text.split_at(text.len() - digits);
     if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{decimals}") }
+}
+
+/// Minor units out of a decimal, read without the project's own parsing.
+pub fn minor_units(decimal: &str, currency: &str) -> Option<i128> {
+    let digits = digits(currency);
+    let (whole, decimals) = decimal.split_once('.').unwrap_or((decimal, ""));
+    if decimals.len() > digits {
+        return None;
+    }
+    format!("{whole}{decimals:0<digits$}").parse().ok()
+}
+
+fn digits(currency: &str) -> usize {
+    match currency {
+        "JPY" => 0,
+        "KWD" => 3,
+        _ => 2,
+    }
 }
 
 /// Launches that count, by account and key.
@@ -62,6 +76,11 @@ impl Model {
     pub fn add(&mut self, launch: &Launch) {
         let key = (launch.date.clone(), launch.id.clone());
         self.launches.entry(launch.account.clone()).or_default().entry(key).or_insert_with(|| launch.clone());
+    }
+
+    /// Forgets nothing and counts nothing twice: how many launches of an account count.
+    pub fn count_of(&self, account: &str) -> usize {
+        self.launches.get(account).map_or(0, BTreeMap::len)
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = &String> {
@@ -137,7 +156,8 @@ pub fn random_launches(seed: u64, accounts: usize, count: usize) -> Vec<Launch> 
     (0..count).map(|number| random_launch(&mut random, accounts, number)).collect()
 }
 
-fn random_launch(random: &mut StdRng, accounts: usize, number: usize) -> Launch {
+/// A random launch of one of the accounts `store-<n>`; the number makes its id unlike others.
+pub fn random_launch(random: &mut StdRng, accounts: usize, number: usize) -> Launch {
     let month = random.random_range(8..=11);
     let day = random.random_range(1..=30);
     Launch {

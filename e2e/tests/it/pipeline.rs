@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,39 +29,45 @@ pub struct Pipeline {
     pub query: String,
     pub nats: String,
     process: ChildProcess,
-    data: TempDir,
+    data: Data,
 }
+
+/// The data of a pipeline, which outlives its processes.
+pub type Data = Arc<TempDir>;
 
 /// Where ingest, query, the aggregator and nats-server shall listen.
 type Ports = [u16; 4];
 
-/// Free ones, chosen by the system.
-const ANY_PORTS: Ports = [0; 4];
+/// What it is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// 0 for a free one, chosen by the system.
+    pub ports: Ports,
+    /// The nats-server to run, instead of the one that tests use.
+    pub nats_server: Option<PathBuf>,
+    /// Variables of its environment.
+    pub variables: Vec<(String, String)>,
+}
 
 impl Pipeline {
     /// Starts it on free ports and an empty folder.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_on(tempfile::tempdir()?).await
-    }
-
-    /// Starts it on ports that a later start on the same data can take again.
-    pub async fn start_with_fixed_ports() -> anyhow::Result<(Self, Ports)> {
-        let ports = testkit::free_ports()?;
-        Ok((Self::start_on_ports(tempfile::tempdir()?, ports).await?, ports))
+        Self::start_on(Arc::new(tempfile::tempdir()?)).await
     }
 
     /// Starts it on data that is there.
-    pub async fn start_on(data: TempDir) -> anyhow::Result<Self> {
-        Self::start_on_ports(data, ANY_PORTS).await
+    pub async fn start_on(data: Data) -> anyhow::Result<Self> {
+        Self::start_with(data, &Setup::default()).await
     }
 
-    /// Starts it on data that is there and on these ports.
-    pub async fn start_on_ports(data: TempDir, ports: Ports) -> anyhow::Result<Self> {
-        tokio::task::spawn_blocking(move || Self::start_blocking(data, ports)).await?
+    /// Starts it on data that is there, on ports and with variables of one's choice.
+    pub async fn start_with(data: Data, setup: &Setup) -> anyhow::Result<Self> {
+        let setup = setup.clone();
+        tokio::task::spawn_blocking(move || Self::start_blocking(data, &setup)).await?
     }
 
-    fn start_blocking(data: TempDir, ports: Ports) -> anyhow::Result<Self> {
-        let mut process = ChildProcess::spawn(command(data.path(), ports)?)?;
+    fn start_blocking(data: Data, setup: &Setup) -> anyhow::Result<Self> {
+        let mut process = ChildProcess::spawn(command(data.path(), setup)?)?;
         process.wait_for_line("Saldo is up", PATIENCE)?;
         let nats_line = process.wait_for_line("nats-server", PATIENCE)?;
         let nats = nats_line.split_whitespace().last().context("nats-server tells its address")?;
@@ -90,9 +97,14 @@ impl Pipeline {
     }
 
     /// SIGKILL; returns the data folder.
-    pub fn kill(mut self) -> anyhow::Result<TempDir> {
+    pub fn kill(mut self) -> anyhow::Result<Data> {
         self.process.kill()?;
         Ok(self.data)
+    }
+
+    /// Waits until it ends by itself, however it ends.
+    pub async fn wait_for_end(mut self) -> anyhow::Result<()> {
+        tokio::task::spawn_blocking(move || self.process.wait(PATIENCE).map(drop)).await?
     }
 
     /// The process id of its nats-server.
@@ -101,7 +113,7 @@ impl Pipeline {
     }
 
     /// SIGTERM; returns the data folder.
-    pub async fn stop_keeping_data(mut self) -> anyhow::Result<TempDir> {
+    pub async fn stop_keeping_data(mut self) -> anyhow::Result<Data> {
         let stop = move || {
             self.process.terminate()?;
             let status = self.process.wait(PATIENCE)?;
@@ -150,12 +162,14 @@ impl Pipeline {
     }
 }
 
-fn command(data: &Path, ports: Ports) -> anyhow::Result<Command> {
+fn command(data: &Path, setup: &Setup) -> anyhow::Result<Command> {
+    let nats_server = setup.nats_server.clone().map_or_else(testkit::nats_server_binary, Ok)?;
     let mut command = Command::new(testkit::cargo_binary("saldo")?);
-    command.arg("up").arg("--data").arg(data).arg("--nats-server").arg(testkit::nats_server_binary()?);
-    for (option, port) in ["--ingest", "--query", "--aggregator", "--nats"].into_iter().zip(ports) {
+    command.arg("up").arg("--data").arg(data).arg("--nats-server").arg(nats_server);
+    for (option, port) in ["--ingest", "--query", "--aggregator", "--nats"].into_iter().zip(setup.ports) {
         command.arg(option).arg(format!("127.0.0.1:{port}"));
     }
+    command.envs(setup.variables.iter().map(|(name, value)| (name, value)));
     Ok(command)
 }
 

@@ -1,0 +1,143 @@
+//! The pipeline of a round, on ports that it keeps when it is started again.
+
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use tokio::time::sleep;
+
+use super::report::Report;
+use crate::{
+    client::Client,
+    model::Launch,
+    pipeline::{Data, Pipeline, Setup},
+};
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Pause before something is asked again.
+pub const PAUSE: Duration = Duration::from_millis(20);
+/// The account of the launches that show that all is well again.
+pub const PROBED: &str = "probe";
+
+/// A pipeline that is broken and started again.
+pub struct Stage {
+    setup: Setup,
+    running: Option<Pipeline>,
+    data: Data,
+    probes: u64,
+}
+
+impl Stage {
+    /// Starts a pipeline on an empty folder.
+    pub async fn new() -> anyhow::Result<Self> {
+        Self::with(Setup::default()).await
+    }
+
+    /// Starts one with a program or variables of one's choice, which later starts have, too. Its ports are chosen here.
+    pub async fn with(setup: Setup) -> anyhow::Result<Self> {
+        let setup = Setup { ports: testkit::lasting_ports()?, ..setup };
+        let mut stage = Self { setup, running: None, data: Arc::new(tempfile::tempdir()?), probes: 0 };
+        stage.start().await?;
+        Ok(stage)
+    }
+
+    /// The running pipeline.
+    pub fn pipeline(&self) -> anyhow::Result<&Pipeline> {
+        self.running.as_ref().context("the pipeline does not run")
+    }
+
+    /// A caller that finds it also after it was started again.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        Client::new(self.pipeline()?)
+    }
+
+    /// Starts it on the data that is there.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.running.is_none(), "the pipeline runs already");
+        self.running = Some(Pipeline::start_with(Arc::clone(&self.data), &self.setup).await?);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.running.take().context("the pipeline does not run")?.kill().map(drop)
+    }
+
+    /// SIGTERM, and a successful end.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.running.take().context("the pipeline does not run")?.stop().await
+    }
+
+    /// Starts it with a fail point, once, and waits until it has ended there: perhaps before it was up.
+    pub async fn start_until_it_fails(&mut self, fail_point: String) -> anyhow::Result<()> {
+        let mut setup = self.setup.clone();
+        setup.variables.push(("SALDO_FAIL_POINT".to_owned(), fail_point));
+        match Pipeline::start_with(Arc::clone(&self.data), &setup).await {
+            Ok(running) => running.wait_for_end().await,
+            Err(error) if format!("{error:#}").contains("aborting at a fail point") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Posts a launch until it is acknowledged and reads it back: all is well, which is noted as that long after `since`.
+    pub async fn wait_until_well(&mut self, since: Instant, report: &mut Report) -> anyhow::Result<()> {
+        self.probes += 1;
+        let launch = probe(self.probes);
+        let client = self.client()?;
+        let path = format!("/v1/accounts/{PROBED}/days/{}", launch.date);
+        let deadline = Instant::now() + PATIENCE;
+        let (mut position, mut last) = (None, String::new());
+        while Instant::now() < deadline {
+            let answer = match &position {
+                None => client.post(&launch).await,
+                Some(_) => client.get(&path, position.as_deref()).await,
+            };
+            match answer {
+                Ok(answer) if matches!(answer.status, 200 | 201) && position.is_none() => {
+                    position = answer.body["position"].as_str().map(str::to_owned);
+                }
+                Ok(answer) if answer.status == 200 => {
+                    ensure!(answer.body["currencies"][0]["credit_count"] == self.probes, "{answer:?}");
+                    report.well_again_after(since.elapsed());
+                    return Ok(());
+                }
+                other => {
+                    last = format!("{other:?}");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        bail!("not well again: {last}")
+    }
+
+    /// The launches that showed that all was well.
+    pub fn probes(&self) -> impl Iterator<Item = Launch> {
+        (1..=self.probes).map(probe)
+    }
+}
+
+fn probe(number: u64) -> Launch {
+    Launch {
+        account: PROBED.to_owned(),
+        date: "2026-11-01".to_owned(),
+        id: format!("probe-{number}"),
+        credit: true,
+        currency: "BRL",
+        minor_units: 1,
+    }
+}
+
+/// Sends a signal such as `KILL` to a process; one that is gone needs none.
+pub fn signal(id: u32, name: &str) -> anyhow::Result<()> {
+    Command::new("kill").args([format!("-{name}"), id.to_string()]).output()?;
+    Ok(())
+}
+
+/// Whether a process with this id exists.
+pub fn is_alive(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
