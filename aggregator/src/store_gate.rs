@@ -76,12 +76,18 @@ impl StoreGate {
                 }
                 Err(error) => error,
             };
-            match error.kind {
-                StoreErrorKind::Lost => return Err(GateError::Lost(error.message)),
-                StoreErrorKind::Refused => return Err(GateError::Refused(error.message)),
-                StoreErrorKind::Unavailable => self.failed(caller, what, &error),
+            if error.kind == StoreErrorKind::Unavailable {
+                self.failed(caller, what, &error);
+                self.pause(backoff.next_delay()).await?;
+                continue;
             }
-            self.pause(backoff.next_delay()).await?;
+            // A clear answer, though not the wanted one: the lanes need not go on waiting for the store.
+            self.succeeded(caller);
+            return Err(if error.kind == StoreErrorKind::Lost {
+                GateError::Lost(error.message)
+            } else {
+                GateError::Refused(error.message)
+            });
         }
     }
 
@@ -131,5 +137,35 @@ impl StoreGate {
 
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use store::{EmbeddedConfig, EmbeddedStore};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Otherwise the breaker stays half-open, and each of the other lanes waits seconds for a trial of its own.
+    #[tokio::test]
+    async fn a_store_that_was_reopened_is_well_for_all_lanes() {
+        let folder = testkit::temp_folder().unwrap();
+        let store = Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap());
+        let gate = StoreGate::new(store, Shutdown::new());
+        let metrics = LaneMetrics::new(&Metrics::register(&mut service::metrics::registry()), 0);
+        let status = LaneStatus::new(0);
+        let (caller, calls) = (Caller { partition: 0, metrics: &metrics, status: &status }, AtomicU32::new(0));
+        let outcome: Result<(), GateError> = gate
+            .call(caller, "commit", async || {
+                let is_down = calls.fetch_add(1, Relaxed) < BREAKER.failures_to_open;
+                let kind = if is_down { StoreErrorKind::Unavailable } else { StoreErrorKind::Lost };
+                Err(StoreError::new(kind, "as the test asked"))
+            })
+            .await;
+        assert_eq!(outcome, Err(GateError::Lost("as the test asked".to_owned())));
+        assert_eq!(gate.breaker().state(), BreakerState::Closed);
     }
 }
