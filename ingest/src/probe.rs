@@ -19,6 +19,10 @@ use crate::{metrics::Metrics, recent::Recent};
 const EVERY: Duration = Duration::from_secs(1);
 /// What a look may take before it counts as "does not answer".
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A log that stores nothing for so long, although messages are sent to it, takes no messages.
+const STORES_WITHIN: Duration = Duration::from_secs(2);
+/// So long after the last attempt it counts as well again: somebody must be let through to find out.
+const CLAIMED_FOR: Duration = Duration::from_secs(30);
 /// Room for the largest message with its subject and headers: below that the log counts as full.
 const LEAST_ROOM_BYTES: u64 = 576 * 1024;
 
@@ -101,7 +105,8 @@ impl Probe {
         let verified = timeout(PATIENCE, self.log.verify()).await.map_err(silent)?;
         self.judge(verified)?;
         let usage = timeout(PATIENCE, self.log.usage()).await.map_err(silent)?;
-        has_room(usage.map_err(|error| error.to_string())?)
+        has_room(usage.map_err(|error| error.to_string())?)?;
+        stores(&self.log)
     }
 
     /// Only a clear "this is another stream" stops writing; what may be a hiccup does not.
@@ -114,6 +119,16 @@ impl Probe {
             self.state.ours.store(true, Relaxed);
         }
         verified.map_err(|error| error.to_string())
+    }
+}
+
+/// A server whose disk failed it answers every question, and stores nothing.
+fn stores(log: &Log) -> Result<(), String> {
+    match log.unstored() {
+        Some(unstored) if unstored.first_ago > STORES_WITHIN && unstored.last_ago < CLAIMED_FOR => {
+            Err("the log answers, but stores nothing of what is sent".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 

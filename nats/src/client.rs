@@ -100,6 +100,11 @@ impl Client {
         self.inner.server_info().version
     }
 
+    /// Counts the connections made so far: another number means another connection.
+    pub(crate) fn connection_number(&self) -> u64 {
+        self.events.borrow().connects
+    }
+
     pub(crate) fn inner(&self) -> &async_nats::Client {
         &self.inner
     }

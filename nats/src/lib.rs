@@ -18,7 +18,7 @@ pub mod subjects;
 pub use changes::{Changes, NoticeEvent, Notices};
 pub use client::{Client, ClientConfig};
 pub use error::{LogError, NatsError, NatsErrorKind};
-pub use log::{Log, LogSettings, LogUsage};
+pub use log::{Log, LogSettings, LogUsage, Unstored};
 pub use parked::{ParkOutcome, Parked, ParkedSettings};
 pub use publisher::{Batch, MessageId, PublishError, PublishErrorKind, Published, Publisher, PublisherConfig, Receipt};
 pub use reader::{LaneReader, ReadEvent, ReaderSettings};

@@ -2,6 +2,9 @@
 
 pub(crate) mod message;
 pub(crate) mod stream;
+mod writes;
+
+use std::{sync::Arc, time::Instant};
 
 use protocol::{
     lane::MAX_PARTITIONS,
@@ -10,6 +13,8 @@ use protocol::{
 use serde_json::json;
 use tracing::info;
 
+pub use self::writes::Unstored;
+use self::writes::Writes;
 use crate::{
     client::Client,
     error::{LogError, NatsError, NatsErrorKind},
@@ -51,6 +56,7 @@ pub struct Log {
     client: Client,
     identity: LogIdentity,
     stream: String,
+    writes: Arc<Writes>,
 }
 
 impl Log {
@@ -93,7 +99,7 @@ impl Log {
 
     fn checked(client: &Client, stream: String, found: &stream::StreamInfo) -> Result<Self, LogError> {
         let identity = stream::identity_of(&stream, found)?;
-        Ok(Self { client: client.clone(), identity, stream })
+        Ok(Self { client: client.clone(), identity, stream, writes: Arc::default() })
     }
 
     /// Which log this is.
@@ -163,6 +169,24 @@ impl Log {
     /// A reader of a lane that hands out every message from sequence `from` on. Nothing is sent before its first `next`.
     pub fn reader(&self, partition: u16, from: u64, settings: ReaderSettings) -> LaneReader {
         LaneReader::new(self, partition, from, settings)
+    }
+
+    /// What the publishers of this log (and of its clones) have sent, on the connection that stands now, since the log last
+    /// stored a message; `None` when nothing is owed.
+    ///
+    /// When this grows old while [`Log::verify`] succeeds, the server has to be restarted: it met an error of its disk.
+    pub fn unstored(&self) -> Option<Unstored> {
+        self.writes.unstored(self.client.connection_number(), Instant::now())
+    }
+
+    /// A publisher has handed a message over.
+    pub(crate) fn note_sent(&self) {
+        self.writes.sent(self.client.connection_number(), Instant::now());
+    }
+
+    /// The log has answered a publisher's message.
+    pub(crate) fn note_answered(&self) {
+        self.writes.answered();
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | it does not come up at the start | one sentence with its own last words |
 //! | it dies later | it is started again, each time after a longer pause |
+//! | it runs, but has stopped storing | it is restarted when somebody asks for it: see [`Restart`] |
 //! | Saldo is asked to stop | SIGTERM, a while to finish, then SIGKILL |
 //! | Saldo is killed | the kernel kills it (Linux): see [`exec_child`] |
 
@@ -20,4 +21,4 @@ pub use binary::find;
 pub use config::ServerSettings;
 pub use exec_child::exec_child;
 pub use leftover::wait_for_leftover;
-pub use supervisor::NatsServer;
+pub use supervisor::{NatsServer, Restart};

@@ -8,6 +8,7 @@ mod ready;
 mod services;
 mod settings;
 mod steps;
+mod stuck_log;
 
 use std::time::Duration;
 
@@ -62,7 +63,14 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
         () = signals.stop() => return Ok(()),
     };
     steps.done("nats-server", format_args!("{} on {}", binary.version, listeners.nats));
-    let plan = Plan { settings: &settings, variables: &variables, store: &folder.store(), log_max_bytes };
+    let plan = Plan {
+        settings: &settings,
+        variables: &variables,
+        store: &folder.store(),
+        log: &folder.log(),
+        log_max_bytes,
+        nats_restart: server.restart(),
+    };
     let outcome = services::run_until_stopped(plan, listeners, &steps, signals).await;
     server.stop().await;
     steps.done("nats-server", "stopped");

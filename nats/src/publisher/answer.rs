@@ -31,6 +31,11 @@ impl Answer {
         Self::parse(&message.payload)
     }
 
+    /// Whether the log decided: it works, whatever it decided.
+    pub(super) fn is_definite(&self) -> bool {
+        matches!(self, Self::Stored { .. } | Self::Full(_) | Self::Refused(_))
+    }
+
     fn parse(payload: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Json {

@@ -193,6 +193,7 @@ impl Lane {
             Ok(Ok(())) => {
                 message.attempts += 1;
                 message.unclear += 1;
+                self.log.note_sent();
             }
             Ok(Err(error)) if error.kind() == SendErrorKind::Send => {
                 return Err(End::Failed(message.failure_kind(), "the connection to NATS is closed".to_owned()));
@@ -208,10 +209,14 @@ impl Lane {
 
     fn on_answer(&mut self, answer: &async_nats::Message) {
         let number = answer.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
+        let answer = Answer::read(answer);
+        if answer.is_definite() {
+            self.log.note_answered();
+        }
         let Some(index) = self.in_flight.iter().position(|message| Some(message.number) == number) else {
             return; // Of a message that was given up, or the second answer of one that was sent twice.
         };
-        let Some(end) = self.read(index, Answer::read(answer)) else { return };
+        let Some(end) = self.read(index, answer) else { return };
         let message = self.in_flight.remove(index);
         self.end(message, end);
     }

@@ -3,13 +3,17 @@
 
 use std::{
     io,
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use retry::Backoff;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{ServerSettings, child::ServerProcess, last_words::last_words};
@@ -24,7 +28,19 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 /// A nats-server that is restarted when it dies. Dropping this without [`NatsServer::stop`] stops it, too.
 pub struct NatsServer {
     stop: CancellationToken,
+    restart: Restart,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Asks for a restart of a nats-server that runs and does not work. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Restart(Arc<Notify>);
+
+impl Restart {
+    /// Asks; requests made before the first is carried out are one.
+    pub fn request(&self) {
+        self.0.notify_one();
+    }
 }
 
 impl NatsServer {
@@ -34,12 +50,17 @@ impl NatsServer {
     /// It does not come up; the error has its last words.
     pub async fn start(settings: ServerSettings) -> anyhow::Result<Self> {
         let (ready, first_start) = oneshot::channel();
-        let stop = CancellationToken::new();
-        let supervisor = Supervisor { settings, stop: stop.clone() };
+        let (stop, restart) = (CancellationToken::new(), Restart::default());
+        let supervisor = Supervisor { settings, stop: stop.clone(), restart: restart.clone() };
         let thread = std::thread::Builder::new().name("nats-server".to_owned()).spawn(move || supervisor.run(ready));
-        let server = Self { stop, thread: Some(thread.context("cannot start a thread")?) };
+        let server = Self { stop, restart, thread: Some(thread.context("cannot start a thread")?) };
         first_start.await.context("the thread that watches nats-server ended")??;
         Ok(server)
+    }
+
+    /// With what a restart is asked for.
+    pub fn restart(&self) -> Restart {
+        self.restart.clone()
     }
 
     /// Stops it and waits until it has ended.
@@ -63,6 +84,7 @@ impl Drop for NatsServer {
 struct Supervisor {
     settings: ServerSettings,
     stop: CancellationToken,
+    restart: Restart,
 }
 
 impl Supervisor {
@@ -90,6 +112,7 @@ impl Supervisor {
             let since = Instant::now();
             tokio::select! {
                 status = process.ended() => self.tell(&status),
+                () = self.restart.0.notified() => process.stop().await,
                 () = self.stop.cancelled() => return process.stop().await,
             }
             if since.elapsed() >= WELL_AFTER {

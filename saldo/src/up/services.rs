@@ -16,8 +16,9 @@ use super::{
     ready::{self, Place},
     settings::UpSettings,
     steps::Steps,
+    stuck_log::StuckLog,
 };
-use crate::{nats_client, signals::Signals};
+use crate::{nats_client, nats_server::Restart, signals::Signals};
 
 /// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
 const EPOCH: u8 = 1;
@@ -41,8 +42,12 @@ pub struct Plan<'a> {
     pub variables: &'a Variables,
     /// Where the store lies.
     pub store: &'a Path,
+    /// Where nats-server keeps the log.
+    pub log: &'a Path,
     /// Bytes that the log may take.
     pub log_max_bytes: u64,
+    /// Restarts nats-server.
+    pub nats_restart: Restart,
 }
 
 /// Runs the services until a signal asks them to stop, or one ends by itself.
@@ -208,11 +213,14 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
     let config = ingest::IngestConfig::from_variables(plan.variables)?;
     let mut registry = service::metrics::registry();
     let watch = LogWatch::register(ground.log.clone(), &mut registry);
+    let stuck =
+        StuckLog::register(ground.log.clone(), plan.log.to_path_buf(), plan.nats_restart.clone(), &mut registry);
     let Ground { client, log, .. } = ground;
     let dependencies = ingest::Dependencies { client, log, registry, clock: ingest::Clock::System };
     let address = listener.local_addr()?;
     Ok(Running::spawn("ingest", address, steps, |shutdown| {
         tokio::spawn(watch.run(shutdown.clone()));
+        tokio::spawn(stuck.run(shutdown.clone()));
         ingest::run(config, listener, dependencies, shutdown)
     }))
 }
