@@ -10,6 +10,7 @@ use std::{
 
 use retry::{Backoff, BreakerSettings, BreakerState, CircuitBreaker, Shutdown};
 use store::{Store, StoreError, StoreErrorKind};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::{metrics::LaneMetrics, status::LaneStatus};
@@ -36,6 +37,8 @@ pub(crate) enum GateError {
 pub(crate) struct StoreGate {
     store: Arc<dyn Store>,
     breaker: Mutex<CircuitBreaker>,
+    /// Ends every pause: the store answers again.
+    recovered: Notify,
     started: Instant,
     shutdown: Shutdown,
 }
@@ -50,7 +53,8 @@ pub(crate) struct Caller<'a> {
 
 impl StoreGate {
     pub(crate) fn new(store: Arc<dyn Store>, shutdown: Shutdown) -> Self {
-        Self { store, breaker: Mutex::new(CircuitBreaker::new(BREAKER)), started: Instant::now(), shutdown }
+        let breaker = Mutex::new(CircuitBreaker::new(BREAKER));
+        Self { store, breaker, recovered: Notify::new(), started: Instant::now(), shutdown }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -77,8 +81,10 @@ impl StoreGate {
                 Err(error) => error,
             };
             if error.kind == StoreErrorKind::Unavailable {
-                self.failed(caller, what, &error);
-                self.pause(backoff.next_delay()).await?;
+                // While the breaker is open its wait is enough: both together would find the store's return late.
+                if self.failed(caller, what, &error) == BreakerState::Closed {
+                    self.pause(backoff.next_delay()).await?;
+                }
                 continue;
             }
             // A clear answer, though not the wanted one: the lanes need not go on waiting for the store.
@@ -108,20 +114,25 @@ impl StoreGate {
     }
 
     async fn pause(&self, duration: Duration) -> Result<(), GateError> {
-        if self.shutdown.sleep(duration).await { Ok(()) } else { Err(GateError::ShutDown) }
+        tokio::select! {
+            is_over = self.shutdown.sleep(duration) => if is_over { Ok(()) } else { Err(GateError::ShutDown) },
+            () = self.recovered.notified() => Ok(()),
+        }
     }
 
     fn succeeded(&self, caller: Caller<'_>) {
         let mut breaker = self.breaker();
         if breaker.state() != BreakerState::Closed {
             info!(partition = caller.partition, "the store answers again");
+            self.recovered.notify_waiters();
         }
         breaker.on_success();
         caller.metrics.set_breaker(breaker.state());
         caller.status.store_answered(None);
     }
 
-    fn failed(&self, caller: Caller<'_>, what: &str, error: &StoreError) {
+    /// Notes a failure; how the breaker stands after it.
+    fn failed(&self, caller: Caller<'_>, what: &str, error: &StoreError) -> BreakerState {
         warn!(partition = caller.partition, %error, "the store failed to {what}, trying again");
         let now_ms = self.now_ms();
         let mut breaker = self.breaker();
@@ -129,6 +140,7 @@ impl StoreGate {
         caller.metrics.set_breaker(breaker.state());
         caller.metrics.store_failed();
         caller.status.store_answered(Some(error.message.clone()));
+        breaker.state()
     }
 
     fn now_ms(&self) -> u64 {
