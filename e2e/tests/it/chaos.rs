@@ -20,15 +20,18 @@
 mod book;
 mod broker;
 mod crashes;
+mod full_disks;
 mod history;
 mod kills;
 mod load;
+mod poison;
 mod poster;
 mod prefixes;
 mod readers;
 mod report;
 mod stage;
 mod verdict;
+mod wrong_logs;
 
 use std::{env, time::Duration};
 
@@ -58,6 +61,13 @@ scenarios! {
     nats_server_away: super::broker::away,
     nats_server_killed: super::broker::killed,
     nats_server_paused: super::broker::paused,
+    store_disk_full: super::full_disks::under_the_store,
+    log_disk_full: super::full_disks::under_the_log,
+    disk_full: super::full_disks::under_everything,
+    log_bound_reached: super::full_disks::bound_of_the_log,
+    log_recreated: super::wrong_logs::recreated,
+    log_restored: super::wrong_logs::restored,
+    poison: super::poison::of_every_kind,
 }
 
 /// Runs one round and prints its report.
@@ -79,5 +89,9 @@ fn variable(name: &str) -> anyhow::Result<Option<u64>> {
 
 /// How long an outage lasts: shortened in `cargo xtask test`.
 fn outage(short: Duration, long: Duration) -> Duration {
-    if env::var_os("SALDO_CHAOS_LONG").is_some() { long } else { short }
+    if is_long() { long } else { short }
+}
+
+fn is_long() -> bool {
+    env::var_os("SALDO_CHAOS_LONG").is_some()
 }

@@ -1,71 +1,15 @@
 //! A flood of empty messages, as `nats pub --send-on newline` without `--force-stdin` makes them.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
-    time::Duration,
-};
-
-use anyhow::ensure;
 use testkit::NatsServer;
 
 use crate::{
     client::{Client, TENANT},
     model::{Model, random_launches},
     pipeline::Pipeline,
+    plain_nats::PlainConnection,
 };
 
 const EMPTY_MESSAGES: usize = 1_000_000;
-/// Messages sent before their acknowledgements are awaited: below what the server buffers for a stream.
-const WINDOW: usize = 2_000;
-
-/// Speaks the plain NATS protocol: no client of ours would publish such a thing.
-struct PlainConnection {
-    reader: BufReader<TcpStream>,
-    writer: TcpStream,
-}
-
-impl PlainConnection {
-    fn open(address: &str) -> anyhow::Result<Self> {
-        let writer = TcpStream::connect(address)?;
-        writer.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut connection = Self { reader: BufReader::new(writer.try_clone()?), writer };
-        connection.line()?;
-        connection.writer.write_all(b"CONNECT {\"verbose\":false}\r\nSUB acknowledged 1\r\n")?;
-        Ok(connection)
-    }
-
-    fn line(&mut self) -> anyhow::Result<String> {
-        let mut line = String::new();
-        ensure!(self.reader.read_line(&mut line)? > 0, "the server closed the connection");
-        Ok(line)
-    }
-
-    /// Publishes empty messages and waits until the stream has acknowledged all of them.
-    fn publish_empty(&mut self, subject: &str, count: usize) -> anyhow::Result<()> {
-        let message = format!("PUB {subject} acknowledged 0\r\n\r\n");
-        self.writer.write_all(message.repeat(count).as_bytes())?;
-        let mut acknowledged = 0;
-        while acknowledged < count {
-            let line = self.line()?;
-            if line.starts_with("PING") {
-                self.writer.write_all(b"PONG\r\n")?;
-            } else if line.starts_with('{') {
-                ensure!(line.contains("\"seq\""), "refused: {line}");
-                acknowledged += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn publish_flood(address: &str) -> anyhow::Result<()> {
-    let mut connection = PlainConnection::open(address)?;
-    for _ in 0..EMPTY_MESSAGES / WINDOW {
-        connection.publish_empty("launches.in.acme.store-1", WINDOW)?;
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_empty_messages_are_skipped() -> anyhow::Result<()> {
@@ -76,8 +20,9 @@ async fn a_million_empty_messages_are_skipped() -> anyhow::Result<()> {
     let data = pipeline.stop_keeping_data().await?;
     // Stored without a sync for each message, to be quick; the pipeline then finds them in its log.
     let server = NatsServer::options().store_dir(data.path().join("nats")).without_sync().start()?;
-    let address = server.url().trim_start_matches("nats://").to_owned();
-    tokio::task::spawn_blocking(move || publish_flood(&address)).await??;
+    let url = server.url();
+    let flood = move || PlainConnection::open(&url)?.publish_empty("launches.in.acme.store-1", EMPTY_MESSAGES);
+    tokio::task::spawn_blocking(flood).await??;
     drop(server);
 
     let pipeline = Pipeline::start_on(data).await?;

@@ -9,10 +9,16 @@ mod days;
 #[cfg(test)]
 mod flood;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod nats_cli;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]
+mod plain_nats;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod small_disk;

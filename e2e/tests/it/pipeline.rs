@@ -15,7 +15,7 @@ use protocol::position::Position;
 use tempfile::TempDir;
 use testkit::ChildProcess;
 
-use crate::client;
+use crate::{client, small_disk::SmallDisk};
 
 /// How long starting, stopping and applying may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,6 +27,7 @@ const CLI_PATIENCE_S: &str = "100";
 pub struct Pipeline {
     pub ingest: String,
     pub query: String,
+    pub aggregator: String,
     pub nats: String,
     process: ChildProcess,
     data: Data,
@@ -47,6 +48,8 @@ pub struct Setup {
     pub nats_server: Option<PathBuf>,
     /// Variables of its environment.
     pub variables: Vec<(String, String)>,
+    /// A small disk for all its data, or for a part of them.
+    pub small_disk: Option<SmallDisk>,
 }
 
 impl Pipeline {
@@ -73,7 +76,8 @@ impl Pipeline {
         let nats = nats_line.split_whitespace().last().context("nats-server tells its address")?;
         let ingest = address(&process.wait_for_line("/v1/launches", PATIENCE)?)?;
         let query = address(&process.wait_for_line("/v1/accounts/", PATIENCE)?)?;
-        Ok(Self { ingest, query, nats: format!("nats://{nats}"), process, data })
+        let aggregator = address(&process.wait_for_line("aggregator ", PATIENCE)?)?;
+        Ok(Self { ingest, query, aggregator, nats: format!("nats://{nats}"), process, data })
     }
 
     /// Its data folder.
@@ -105,6 +109,11 @@ impl Pipeline {
     /// Waits until it ends by itself, however it ends.
     pub async fn wait_for_end(mut self) -> anyhow::Result<()> {
         tokio::task::spawn_blocking(move || self.process.wait(PATIENCE).map(drop)).await?
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The process id of its nats-server.
@@ -170,7 +179,10 @@ fn command(data: &Path, setup: &Setup) -> anyhow::Result<Command> {
         command.arg(option).arg(format!("127.0.0.1:{port}"));
     }
     command.envs(setup.variables.iter().map(|(name, value)| (name, value)));
-    Ok(command)
+    match &setup.small_disk {
+        None => Ok(command),
+        Some(disk) => disk.under(data, &command),
+    }
 }
 
 /// `http://host:port` out of a line with a curl command.

@@ -75,7 +75,8 @@ impl History {
 /// Stream sequence and partition out of the line that the CLI prints before a message.
 fn place(line: &str) -> anyhow::Result<(u64, u16)> {
     let field = |name: &str| line.split(" / ").find_map(|part| part.split_once(name)).map(|(_, value)| value.trim());
-    let sequence = field("seq:").with_context(|| format!("no sequence in {line:?}"))?.parse()?;
+    // The CLI writes thousands apart: `seq: 1,476`.
+    let sequence = field("seq:").with_context(|| format!("no sequence in {line:?}"))?.replace(',', "").parse()?;
     let subject = field("subject:").with_context(|| format!("no subject in {line:?}"))?;
     let partition = subject.strip_prefix("launches.").with_context(|| format!("no lane in {line:?}"))?.parse()?;
     ensure!(sequence > 0, "{line:?}");

@@ -71,6 +71,13 @@ impl Load {
     /// The failures are over: ends the callers, waits until all is applied, and checks everything. The pipeline is
     /// stopped in the end.
     pub async fn finish(self, stage: &mut Stage) -> anyhow::Result<Report> {
+        let report = self.judge(stage).await?;
+        stage.stop().await?;
+        Ok(report)
+    }
+
+    /// As [`Load::finish`], but the pipeline goes on.
+    pub async fn judge(self, stage: &Stage) -> anyhow::Result<Report> {
         self.stop_posting.store(true, Ordering::Relaxed);
         for task in self.posting {
             task.await??;
@@ -86,7 +93,6 @@ impl Load {
         verdict.check_log(stage)?;
         verdict.check_observations(&observed)?;
         verdict.check_days(&stage.client()?).await?;
-        stage.stop().await?;
         Ok(self.book.report().clone())
     }
 }

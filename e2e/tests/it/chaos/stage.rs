@@ -45,6 +45,11 @@ impl Stage {
         Ok(stage)
     }
 
+    /// What later starts are started with.
+    pub fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
+    }
+
     /// The running pipeline.
     pub fn pipeline(&self) -> anyhow::Result<&Pipeline> {
         self.running.as_ref().context("the pipeline does not run")
