@@ -106,8 +106,7 @@ impl Server {
     async fn drain(&self, listener: TcpListener, address: SocketAddr, shutdown: &Shutdown) {
         let own = Instant::now() + Duration::from_millis(self.limits.drain_ms);
         let deadline = shutdown.deadline().map_or(own, |given| given.min(own));
-        self.take_backlog(&listener);
-        drop(listener);
+        self.take_backlog(listener);
         self.draining.cancel();
         self.connections.close();
         if timeout_at(deadline, self.connections.wait()).await.is_err() {
@@ -118,15 +117,23 @@ impl Server {
         tracing::info!(http.address = %address, "stopped");
     }
 
-    /// Clients whose connection the system had accepted may have sent a request already: they are served, too.
-    fn take_backlog(&self, listener: &TcpListener) {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// Clients whose connection the system had accepted may have sent a request already: they are served, too. The system
+    /// itself is asked: the runtime says that nothing waits until it has looked again, and what waited would be reset.
+    fn take_backlog(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
         for _ in 0..MAX_LAST_CONNECTIONS {
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
-            match listener.poll_accept(&mut context) {
-                std::task::Poll::Ready(Ok((stream, _))) => self.take(stream, place),
-                _ => return,
+            match listener.accept().and_then(|(stream, _)| own(stream)) {
+                Ok(stream) => self.take(stream, place),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => tracing::debug!(%error, "the client has gone already"),
             }
         }
     }
+}
+
+/// An accepted connection does not inherit that its listener never blocks.
+fn own(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }

@@ -28,8 +28,10 @@ mod poison;
 mod poster;
 mod prefixes;
 mod readers;
+mod repeats;
 mod report;
 mod stage;
+mod stops;
 mod verdict;
 mod wrong_logs;
 
@@ -57,7 +59,6 @@ macro_rules! scenarios {
 
 scenarios! {
     commit_crashes: super::crashes::commit,
-    saldo_killed: super::kills::saldo,
     nats_server_away: super::broker::away,
     nats_server_killed: super::broker::killed,
     nats_server_paused: super::broker::paused,
@@ -68,6 +69,9 @@ scenarios! {
     log_recreated: super::wrong_logs::recreated,
     log_restored: super::wrong_logs::restored,
     poison: super::poison::of_every_kind,
+    saldo_killed: super::kills::saldo,
+    saldo_stopped: super::stops::saldo,
+    same_ndjson: super::repeats::same_ndjson,
 }
 
 /// Runs one round and prints its report.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use service::HttpLimits;
 use tokio::{io::AsyncReadExt, time::timeout};
 
-use crate::support::{DEADLINE, GET_HELLO, TestService};
+use crate::support::{DEADLINE, GET_HELLO, RawClient, TestService};
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_and_idle_ones_are_closed() {
@@ -34,6 +34,22 @@ async fn what_does_not_end_is_cut_at_the_deadline() {
     service.entered.notified().await;
     service.stop.begin(DEADLINE);
     assert_eq!(stuck.read_to_close().await, "");
+    service.ended().await;
+}
+
+/// One thread, and nothing awaited between the request and the stop: the runtime has not looked at the listener since.
+#[tokio::test]
+async fn a_request_that_the_runtime_has_not_seen_yet_is_answered() {
+    let service = TestService::start(HttpLimits::default()).await;
+    let mut early = service.connect().await;
+    early.send(GET_HELLO).await;
+    early.read_to("hello").await;
+    let mut late = std::net::TcpStream::connect(service.address).unwrap();
+    std::io::Write::write_all(&mut late, GET_HELLO.as_bytes()).unwrap();
+    service.stop.begin(DEADLINE);
+    late.set_nonblocking(true).unwrap();
+    let mut late = RawClient { stream: tokio::net::TcpStream::from_std(late).unwrap() };
+    assert!(late.read_to_close().await.ends_with("hello"));
     service.ended().await;
 }
 
