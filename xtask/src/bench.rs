@@ -1,41 +1,95 @@
-//! `cargo xtask bench`: the crates' speed examples, one after the other. The comparison with other systems in one run
-//! is not part of it yet.
+//! `cargo xtask bench`: Saldo beside its references; `--parts`: the crates' speed examples, one after the other.
+
+use std::path::{Path, PathBuf};
 
 use crate::{
     root::root,
     run::{Outcome, cargo, run},
-    tools::nats_server,
+    tools::{nats_server, postgres},
+    up,
 };
 
 /// Crate and example, from the pure core outwards.
 const EXAMPLES: &[(&str, &str)] = &[
     ("ledger", "parse_speed"),
     ("ledger", "window_memory"),
+    ("protocol", "fold_speed"),
     ("nats", "publisher_speed"),
     ("nats", "reader_speed"),
     ("store", "embedded_speed"),
+    ("aggregator", "replay_speed"),
 ];
 
-/// Runs every example that exists and says which do not.
-pub fn bench() -> Outcome {
+/// The row that needs PostgreSQL.
+const POSTGRES_ROW: &str = "singles";
+
+/// Builds Saldo and the bench as users get them, and runs the bench with the arguments.
+pub fn bench(arguments: &[String]) -> Outcome {
     let server = nats_server::ensure()?;
+    if arguments.iter().any(|argument| argument == "--parts") {
+        return parts(&server);
+    }
+    let postgres = if needs_postgres(arguments) { Some(postgres::ensure()?) } else { None };
+    let saldo = up::build("saldo")?;
+    let program = up::build("bench")?;
+    let mut command = std::process::Command::new(program);
+    command.arg("run").arg("--saldo").arg(saldo).arg("--json").arg(json_file(arguments)).args(without_json(arguments));
+    if let Some(folder) = postgres {
+        command.arg("--postgres").arg(folder);
+    }
+    run(command.env("SALDO_NATS_SERVER", &server).current_dir(root()))
+}
+
+/// All rows need it, or the one that does is among those that are wanted.
+fn needs_postgres(arguments: &[String]) -> bool {
+    let mut wanted =
+        arguments.iter().zip(arguments.iter().skip(1)).filter(|(option, _)| *option == "--only").peekable();
+    wanted.peek().is_none() || wanted.any(|(_, row)| row == POSTGRES_ROW)
+}
+
+/// Where the figures go: what `--json` names, else beside what cargo builds.
+fn json_file(arguments: &[String]) -> PathBuf {
+    let named = arguments.iter().position(|argument| argument == "--json").and_then(|at| arguments.get(at + 1));
+    named.map_or_else(|| root().join("target/bench.json"), PathBuf::from)
+}
+
+fn without_json(arguments: &[String]) -> Vec<&String> {
+    let at = arguments.iter().position(|argument| argument == "--json");
+    let is_json = |index: usize| at.is_some_and(|at| index == at || index == at + 1);
+    arguments.iter().enumerate().filter(|(index, _)| !is_json(*index)).map(|(_, argument)| argument).collect()
+}
+
+/// Runs every example that exists and says which do not.
+fn parts(server: &Path) -> Outcome {
     let mut failures = Vec::new();
     for (package, example) in EXAMPLES {
         println!("\n## {package}: {example}");
-        if !exists(package, example) {
-            println!("not there yet");
-            continue;
-        }
         let mut command = cargo(&["run", "--quiet", "--release", "--package", package, "--example", example]);
-        failures.extend(run(command.env("SALDO_NATS_SERVER", &server)).err());
+        failures.extend(run(command.env("SALDO_NATS_SERVER", server)).err());
     }
-    println!(
-        "\nThese are parts by themselves; a comparison of the whole pipeline with other systems is not there yet."
-    );
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn exists(package: &str, example: &str) -> bool {
-    let examples = root().join(package).join("examples");
-    examples.join(format!("{example}.rs")).is_file() || examples.join(example).join("main.rs").is_file()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn postgres_is_needed_for_its_row_only() {
+        assert!(needs_postgres(&arguments("")));
+        assert!(needs_postgres(&arguments("--quick --only reads --only singles")));
+        assert!(!needs_postgres(&arguments("--only reads --only bulk")));
+    }
+
+    #[test]
+    fn the_file_of_figures_is_taken_from_the_arguments() {
+        let named = arguments("--quick --json figures.json --seed 7");
+        assert_eq!(json_file(&named), PathBuf::from("figures.json"));
+        assert_eq!(without_json(&named), ["--quick", "--seed", "7"]);
+        assert!(json_file(&arguments("--quick")).ends_with("target/bench.json"));
+    }
 }

@@ -6,7 +6,7 @@ use crate::{layers, run::Outcome};
 
 const PREFIX: &str = "\"SALDO_";
 /// Crates whose variables are for developers, not for users.
-const DEVELOPERS: &[&str] = &["xtask", "testkit", "e2e"];
+const DEVELOPERS: &[&str] = &["xtask", "testkit", "e2e", "bench"];
 
 /// Checks the workspace and names each variable that is missing.
 pub fn check(root: &Path) -> Outcome {

@@ -23,7 +23,9 @@ const USAGE: &str = "usage: cargo xtask <task> [arguments]
   layers                check that dependencies point down, that the pure crates are pure, and that every variable is
                         documented
   simulate [arguments]  drive the write and read protocol with seeds of your choice
-  bench                 run the speed examples of the crates
+  bench [arguments]     measure Saldo beside its references: [--quick] [--only ROW]… [--seed S] [--partitions P]
+                        [--json FILE]; rows: singles, bulk, replay, reads, visible, memory;
+                        --parts runs the speed examples of the crates instead
   chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N | --rounds N] [--seed S] [--only NAME]
   doctor                list the tools that are needed: found, or how to get them";
 
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         "test" => test::test(),
         "layers" => layers::check(&root::root()).and_then(|()| documented::check(&root::root())),
         "simulate" => simulate::simulate(&rest),
-        "bench" => bench::bench(),
+        "bench" => bench::bench(&rest),
         "chaos" => chaos::chaos(&rest),
         "doctor" => doctor::doctor(),
         _ => return usage_error(USAGE),

@@ -2,6 +2,7 @@
 
 pub mod nats_cli;
 pub mod nats_server;
+pub mod postgres;
 mod version;
 
 use std::path::{Path, PathBuf};

@@ -21,19 +21,19 @@ pub fn up(arguments: &[String]) -> Outcome {
         saldo_arguments.extend(["--nats-server".to_owned(), server.display().to_string()]);
     }
     saldo_arguments.extend_from_slice(arguments);
-    let saldo = build()?;
+    let saldo = build("saldo")?;
     let failure = Command::new(&saldo).args(saldo_arguments).exec();
     Err(format!("cannot run {}: {failure}", saldo.display()))
 }
 
-/// Builds the release binary and says where it lies. Cargo itself is asked for the path: a target folder may be
-/// configured in many places.
-fn build() -> Outcome<PathBuf> {
+/// Builds a package's release binary of the same name and says where it lies. Cargo itself is asked for the path: a target
+/// folder may be configured in many places.
+pub fn build(package: &str) -> Outcome<PathBuf> {
     let format = "--message-format=json-render-diagnostics";
-    let mut command = cargo(&["build", "--release", "--package", "saldo", "--bin", "saldo", format]);
+    let mut command = cargo(&["build", "--release", "--package", package, "--bin", package, format]);
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
-        return Err(shown_failure("building saldo", output.status));
+        return Err(shown_failure(&format!("building {package}"), output.status));
     }
     executable(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| "cargo named no executable".to_owned())
 }

@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Saldo beside its references, in one run on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// The tasks.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Measure
+    Run(Run),
+    /// Serve one answer over and over: the reference of cached reads, in a process of its own
+    #[command(hide = true)]
+    StaticServer {
+        /// File with the answer as it came over the wire
+        #[arg(long)]
+        answer: PathBuf,
+    },
+}
+
+/// What is measured, how long, and with what.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The release binary of Saldo
+    #[arg(long)]
+    pub saldo: PathBuf,
+    /// Folder of PostgreSQL's programs; without it the rows that need it are refused
+    #[arg(long)]
+    pub postgres: Option<PathBuf>,
+    /// Shorter stretches and smaller bodies: to see that it works, not to quote
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these rows
+    #[arg(long, value_enum, value_name = "ROW")]
+    pub only: Vec<RowName>,
+    /// Seed of all that is random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Lanes of the log
+    #[arg(long, default_value_t = 4)]
+    pub partitions: u16,
+    /// Where the figures go as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// The rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowName {
+    /// Single launches by HTTP beside PostgreSQL
+    Singles,
+    /// NDJSON bulk beside bare packed publishes
+    Bulk,
+    /// A full log into an empty store beside bare ordered reading
+    Replay,
+    /// Cached day reads beside a static server
+    Reads,
+    /// From POST to visible, open model
+    Visible,
+    /// Memory a launch
+    Memory,
+}
+
+impl Run {
+    /// Whether the row is wanted.
+    pub fn wants(&self, row: RowName) -> bool {
+        self.only.is_empty() || self.only.contains(&row)
+    }
+
+    /// How long a stretch of load is measured.
+    pub fn stretch(&self) -> Duration {
+        Duration::from_secs(if self.quick { 3 } else { 10 })
+    }
+
+    /// How long load runs before it is measured.
+    pub fn warm_up(&self) -> Duration {
+        Duration::from_secs(if self.quick { 1 } else { 3 })
+    }
+
+    /// Launches of a bulk.
+    pub fn bulk_launches(&self) -> u64 {
+        if self.quick { 400_000 } else { 2_000_000 }
+    }
+}

@@ -1,0 +1,84 @@
+//! Posting bulks.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use tokio::task::JoinSet;
+
+use crate::{
+    http::{Connection, position_in},
+    launches::{Launches, TENANT},
+    load::in_own_thread,
+    pipeline::Pipeline,
+};
+
+/// Connections that post at once.
+pub const CONNECTIONS: u64 = 4;
+
+/// When a bulk had been taken, and when it could be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Posted {
+    /// Until the last answer.
+    pub accepted: Duration,
+    /// Until the last launch was in a readable day.
+    pub readable: Duration,
+    /// Bytes of the launches.
+    pub bytes: u64,
+}
+
+/// Requests with so many launches together, written beforehand.
+pub fn requests(launches: Launches, count: u64) -> Vec<Vec<u8>> {
+    (0..CONNECTIONS).map(|part| request(launches, part, count)).collect()
+}
+
+fn request(launches: Launches, part: u64, count: u64) -> Vec<u8> {
+    let body = launches.lines((0..count).filter(|number| number % CONNECTIONS == part));
+    let mut request = Vec::with_capacity(body.len() + 256);
+    // Writing to memory does not fail.
+    let _written = write!(
+        request,
+        "POST /v1/launches HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    request.extend_from_slice(&body);
+    request
+}
+
+/// Posts launches as NDJSON and waits until all of them can be read.
+pub fn bulk(pipeline: &Pipeline, launches: Launches, count: u64) -> anyhow::Result<Posted> {
+    let requests = requests(launches, count);
+    in_own_thread(async {
+        let start = Instant::now();
+        let mut connections = JoinSet::new();
+        let bytes = requests.iter().map(Vec::len).sum::<usize>();
+        for request in requests {
+            let connection = Connection::open(pipeline.ingest).await?;
+            connections.spawn(post(connection, request));
+        }
+        let (mut positions, mut accepted) = (Vec::new(), 0);
+        while let Some(ended) = connections.join_next().await {
+            let (position, count) = ended??;
+            positions.push(position);
+            accepted += count;
+        }
+        let taken = start.elapsed();
+        ensure!(accepted == count, "{accepted} of {count} launches were accepted");
+        for position in &positions {
+            pipeline.wait_for(position).await?;
+        }
+        Ok(Posted { accepted: taken, readable: start.elapsed(), bytes: u64::try_from(bytes)? })
+    })
+}
+
+/// The position after one bulk, and how many launches it had.
+async fn post(mut connection: Connection, request: Vec<u8>) -> anyhow::Result<(Vec<u8>, u64)> {
+    let answer = connection.exchange(&request).await?;
+    let said: serde_json::Value = serde_json::from_slice(answer.body).context("the answer is no JSON")?;
+    ensure!(answer.status == 200, "status {}: {said}", answer.status);
+    let position = position_in(answer.body).context("the answer has no position")?.to_vec();
+    Ok((position, said["accepted"].as_u64().unwrap_or(0)))
+}
