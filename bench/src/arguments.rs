@@ -33,7 +33,7 @@ pub struct Run {
     /// The release binary of Saldo
     #[arg(long)]
     pub saldo: PathBuf,
-    /// Folder of PostgreSQL's programs; without it the rows that need it are refused
+    /// Folder of PostgreSQL's programs; without it there is no figure of PostgreSQL
     #[arg(long)]
     pub postgres: Option<PathBuf>,
     /// Shorter stretches and smaller bodies: to see that it works, not to quote

@@ -1,5 +1,6 @@
 //! `saldo up`: the whole pipeline in one process, in the order in which it starts and, backwards, stops.
 
+mod background;
 mod disk;
 mod folder;
 mod listeners;

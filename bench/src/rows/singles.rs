@@ -2,8 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::Context;
-
+use super::post;
 use crate::{
     arguments::Run,
     launches::Launches,
@@ -17,44 +16,54 @@ use crate::{
 const STRETCHES: [(u16, u64, u64); 2] = [(64, 25_000, 170), (256, 40_000, 250)];
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
-    let programs = run.postgres.as_deref().context("name the folder of PostgreSQL's programs with --postgres")?;
-    STRETCHES.iter().map(|stretch| figure(run, programs, *stretch)).collect()
+    STRETCHES.iter().map(|stretch| figure(run, *stretch)).collect()
 }
+
+/// Launches posted last: so many accounts that every lane has one.
+const ACCOUNTS_OF_ALL_LANES: u64 = 100;
+const LAST_SERIES: u64 = 7;
 
 /// What PostgreSQL gets before it is measured, and at least in the measurement: starting 256 processes takes seconds on busy
 /// cores, and `pgbench` counts it into its time (not into its rate).
 const AT_LEAST: Duration = Duration::from_secs(6);
 
 /// One number of connections: a fresh server each, one after the other.
-fn figure(run: &Run, programs: &Path, stretch: (u16, u64, u64)) -> anyhow::Result<Figure> {
+fn figure(run: &Run, stretch: (u16, u64, u64)) -> anyhow::Result<Figure> {
     let (connections, least, hundredths) = stretch;
-    let saldo = post(run, connections)?;
-    let postgres = Postgres::start(programs)?;
-    transactions_per_second(&postgres, connections, run.seed, run.warm_up().max(AT_LEAST))?;
-    let reference = transactions_per_second(&postgres, connections, run.seed + 1, run.stretch().max(AT_LEAST))?;
+    let (saldo, behind) = post(run, connections)?;
+    let reference = run.postgres.as_deref().map(|programs| beside(run, programs, connections)).transpose()?;
     Ok(Figure {
         name: format!("single launches by HTTP, each acknowledged on disk, {connections} connections"),
         unit: "launches/s",
         saldo: saldo.per_second,
-        reference: Some(Reference {
-            name: format!("PostgreSQL, insert + upsert in one statement, {connections} clients"),
-            figure: reference,
-        }),
+        reference,
         goal: Some(Goal::AtLeast { figure: least, hundredths }),
         latency: None,
         notes: format!(
-            "closed load; 198 bytes a launch, 10,000 accounts; median answer after {} µs",
-            saldo.answer_time.map_or(0, |time| time.p50_us)
+            "closed load; 198 bytes a launch, 10,000 accounts; median answer after {} µs; all readable {} ms after \
+             the last answer",
+            saldo.answer_time.map_or(0, |time| time.p50_us),
+            behind.as_millis()
         ),
     })
 }
 
-fn post(run: &Run, connections: u16) -> anyhow::Result<Throughput> {
+fn beside(run: &Run, programs: &Path, connections: u16) -> anyhow::Result<Reference> {
+    let postgres = Postgres::start(programs)?;
+    transactions_per_second(&postgres, connections, run.seed, run.warm_up().max(AT_LEAST))?;
+    let figure = transactions_per_second(&postgres, connections, run.seed + 1, run.stretch().max(AT_LEAST))?;
+    let name = format!("PostgreSQL, insert + upsert in one statement, {connections} clients");
+    Ok(Reference { name, figure })
+}
+
+/// What Saldo took, and how long it was behind at the end: reading must not pay for writing without saying so.
+fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Duration)> {
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
     let (warm_up, stretch) = (run.warm_up(), run.stretch());
     let load = Closed { address: pipeline.ingest, connections, warm_up, stretch, status: 201 };
     let launches = Launches::new(run.seed, u64::from(connections % 100));
     let throughput = in_own_thread(closed(load, move |number, request| launches.write_post(number, request)))?;
+    let last = post::bulk(&pipeline, Launches::new(run.seed, LAST_SERIES), ACCOUNTS_OF_ALL_LANES)?;
     pipeline.stop()?;
-    Ok(throughput)
+    Ok((throughput, last.readable - last.accepted))
 }

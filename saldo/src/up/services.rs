@@ -7,9 +7,10 @@ use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, Pa
 use retry::Shutdown;
 use service::Variables;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 
 use super::{
+    background::Background,
     disk::readable,
     listeners::Listeners,
     log_watch::LogWatch,
@@ -93,16 +94,20 @@ struct Services {
     ingest: Running,
     aggregator: Running,
     query: Running,
+    /// Where the aggregator runs; ended last.
+    _background: Background,
 }
 
 impl Services {
     /// The aggregator first: what it finds on the log is being folded while the others start.
     async fn start(plan: &Plan<'_>, listeners: Listeners, steps: &Steps) -> anyhow::Result<Self> {
         let ground = Ground::prepare(plan, listeners.nats, steps).await?;
+        let background = Background::start()?;
         Ok(Self {
-            aggregator: start_aggregator(plan, &ground, listeners.aggregator, steps)?,
+            aggregator: start_aggregator(plan, &ground, listeners.aggregator, &background, steps)?,
             query: start_query(plan, &ground, listeners.query, steps)?,
             ingest: start_ingest(plan, ground, listeners.ingest, steps)?,
+            _background: background,
         })
     }
 
@@ -137,8 +142,21 @@ impl Running {
     where
         Run: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
+        Self::spawn_on(&Handle::current(), name, address, steps, start)
+    }
+
+    fn spawn_on<Run>(
+        runtime: &Handle,
+        name: &'static str,
+        address: SocketAddr,
+        steps: &Steps,
+        start: impl FnOnce(Shutdown) -> Run,
+    ) -> Self
+    where
+        Run: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
         let shutdown = Shutdown::new();
-        let task = tokio::spawn(start(shutdown.clone()));
+        let task = runtime.spawn(start(shutdown.clone()));
         steps.done(name, format_args!("http://{address}"));
         Self { name, shutdown, task: Some(task) }
     }
@@ -187,7 +205,13 @@ impl Ground {
     }
 }
 
-fn start_aggregator(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
+fn start_aggregator(
+    plan: &Plan<'_>,
+    ground: &Ground,
+    listener: TcpListener,
+    background: &Background,
+    steps: &Steps,
+) -> anyhow::Result<Running> {
     let config = aggregator::AggregatorConfig::from_variables(plan.variables)?;
     let dependencies = aggregator::Dependencies {
         log: ground.log.clone(),
@@ -197,7 +221,7 @@ fn start_aggregator(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, ste
     };
     let address = listener.local_addr()?;
     let start = |shutdown| aggregator::run(config, listener, dependencies, shutdown);
-    Ok(Running::spawn("aggregator", address, steps, start))
+    Ok(Running::spawn_on(&background.handle(), "aggregator", address, steps, start))
 }
 
 fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
