@@ -3,6 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, bail};
@@ -29,6 +30,52 @@ pub fn nats_server_binary() -> anyhow::Result<PathBuf> {
 /// Says how to get it.
 pub fn nats_cli() -> anyhow::Result<PathBuf> {
     find("SALDO_NATS_CLI", "nats", &[".tools/nats/nats", ".tools/nats/bin/nats", ".tools/nats"])
+}
+
+/// Java 17, which Cassandra 5 runs on: from `JAVA_HOME`, else on the PATH.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn java() -> anyhow::Result<PathBuf> {
+    let java = of_java_home("java");
+    let said = Command::new(&java).arg("-version").output();
+    // It tells its version on the standard error.
+    let version = said.map(|said| String::from_utf8_lossy(&said.stderr).into_owned()).unwrap_or_default();
+    anyhow::ensure!(
+        version.contains("version \"17."),
+        "the tests of the CQL store need Java 17 (a JDK, such as openjdk-17-jdk-headless), on PATH or in JAVA_HOME; found: {}",
+        version.lines().next().unwrap_or("none")
+    );
+    Ok(java)
+}
+
+/// The tool of the same JDK that makes keys and certificates.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn keytool() -> anyhow::Result<PathBuf> {
+    java().map(|_| of_java_home("keytool"))
+}
+
+fn of_java_home(program: &str) -> PathBuf {
+    let home = env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
+    home.map_or_else(|| PathBuf::from(program), |home| Path::new(&home).join("bin").join(program))
+}
+
+/// The folder with Cassandra's jars: `SALDO_CASSANDRA_JARS`, else where the developer tasks put them.
+///
+/// # Errors
+/// Says how to get them.
+pub(crate) fn cassandra_jars() -> anyhow::Result<PathBuf> {
+    let named = env::var_os("SALDO_CASSANDRA_JARS").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| workspace_folder().join(".tools/cassandra-5.0.8"));
+    anyhow::ensure!(
+        folder.is_dir(),
+        "Cassandra's jars are not in {}: install Maven and run `cargo xtask test`, which gets them, or set \
+         SALDO_CASSANDRA_JARS",
+        folder.display()
+    );
+    Ok(folder)
 }
 
 /// A binary of this workspace, as cargo built it for the tests that run now: it lies beside their folder. Cargo builds it

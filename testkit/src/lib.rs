@@ -4,6 +4,7 @@
 //! it listens on the loopback interface only and writes only into folders of its own. Depends on no crate of ours.
 
 mod binaries;
+mod cassandra;
 mod nats_server;
 mod ports;
 mod process;
@@ -11,6 +12,7 @@ mod spawner;
 mod wait;
 
 pub use binaries::{cargo_binary, nats_cli, nats_server_binary, workspace_folder};
+pub use cassandra::{CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraOptions};
 pub use nats_server::{NatsServer, NatsServerOptions};
 pub use ports::{free_port, free_ports, lasting_ports};
 pub use process::ChildProcess;

@@ -1,0 +1,60 @@
+//! The server's configuration: as production has it, only small and on the loopback interface.
+
+use std::path::Path;
+
+use super::{CassandraOptions, tls};
+
+/// Small, and quick to start: a test's server does not live long enough for the best compiler and collector to pay.
+pub(super) const JVM_OPTIONS: [&str; 5] = [
+    "-Xms512m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+];
+
+/// One node needs to wait for nobody.
+pub(super) const SERVER_OPTIONS: [&str; 5] = [
+    "-Dcassandra-foreground=yes",
+    "-Dcassandra.ring_delay_ms=1",
+    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+    "-Dcassandra.initial_token=0",
+    "-Dcassandra.superuser_setup_delay_ms=0",
+];
+
+/// `cassandra.yaml`.
+pub(super) fn yaml(options: &CassandraOptions, port: u16, storage_port: u16, folder: &Path) -> String {
+    let period_ms = options.commit_log_period_ms;
+    let guarded = if options.is_guarded { guard(folder) } else { "authenticator: AllowAllAuthenticator\n".to_owned() };
+    format!(
+        "cluster_name: saldo-test\n\
+         partitioner: org.apache.cassandra.dht.Murmur3Partitioner\n\
+         endpoint_snitch: SimpleSnitch\n\
+         num_tokens: 1\n\
+         auto_bootstrap: false\n\
+         hinted_handoff_enabled: false\n\
+         listen_address: 127.0.0.1\n\
+         rpc_address: 127.0.0.1\n\
+         storage_port: {storage_port}\n\
+         native_transport_port: {port}\n\
+         seed_provider:\n\
+         \x20 - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n\
+         \x20   parameters: [{{seeds: \"127.0.0.1:{storage_port}\"}}]\n\
+         commitlog_sync: periodic\n\
+         commitlog_sync_period: {period_ms}ms\n\
+         commitlog_segment_size: 5MiB\n\
+         memtable_allocation_type: heap_buffers\n\
+         disk_access_mode: standard\n\
+         auto_snapshot: false\n\
+         {guarded}"
+    )
+}
+
+fn guard(folder: &Path) -> String {
+    let (keystore, password) = (tls::keystore(folder), tls::KEYSTORE_PASSWORD);
+    format!(
+        "authenticator: PasswordAuthenticator\n\
+         client_encryption_options: {{enabled: true, optional: false, keystore: \"{}\", keystore_password: {password}}}\n",
+        keystore.display()
+    )
+}
