@@ -89,6 +89,7 @@ pub async fn run(factory: &dyn Factory) -> Result<(), Failure> {
     suite.case("head, progress and checkpoint move forward only", commits::marks(factory)).await;
     suite.case("the same commit again changes nothing", commits::again(factory)).await;
     suite.case("another incarnation's worker writes nothing", commits::incarnations(factory)).await;
+    suite.case("the checkpoint goes with commits, or lags behind them", commits::checkpoints(factory)).await;
     suite.case("the generation record is made once and checked", commits::generation(factory)).await;
     suite.case("a crash keeps what was acknowledged", crashes::acknowledged(factory)).await;
     suite.case("a crash between the steps of a commit", crashes::between_steps(factory)).await;

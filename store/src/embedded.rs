@@ -27,7 +27,9 @@ use tokio::{sync::Semaphore, task::JoinError};
 
 pub use self::config::EmbeddedConfig;
 use self::{config::CALL_TIMEOUT, lifecycle::Lifecycle, opened::Opened};
-use crate::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind};
+use crate::{
+    AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind, page::Wanted,
+};
 
 /// The store in a folder. To be used inside a tokio runtime.
 pub struct EmbeddedStore {
@@ -154,7 +156,7 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<LaunchesPage, StoreError> {
         let window = window.clone();
-        let wanted = journal::Wanted { after, upto, limit };
+        let wanted = Wanted { after, upto, limit };
         self.read(move |opened| journal::page(opened, &window, wanted)).await
     }
 

@@ -7,10 +7,13 @@ pub mod conformance;
 mod embedded;
 mod encoding;
 mod error;
+mod page;
 mod port;
+mod scylla;
 mod simulated;
 
 pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use error::{StoreError, StoreErrorKind};
 pub use port::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store};
+pub use scylla::{Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, apply_schema};
 pub use simulated::MemoryStore;

@@ -67,9 +67,28 @@ pub trait Store: Send + Sync + 'static {
     /// with the commit.
     fn commits_atomically(&self) -> bool;
 
+    /// Where commits are not atomic: how long after its end a commit may become the checkpoint, in milliseconds. By then every
+    /// node has it on its disk, see [`Store::confirm_incarnation`]. 0 where they are.
+    fn checkpoint_lag_ms(&self) -> u64 {
+        0
+    }
+
     /// Counts the openings of the store, as far as this process knows. It changes only when acknowledged rows may be gone;
     /// caches filled under another incarnation are to be emptied.
     fn incarnation(&self) -> u64;
+
+    /// Returns when every living part of the store has answered, after this was called, that it is still the one of
+    /// `incarnation`: what it had acknowledged long before is on its disk, and what was read before is not of an older state.
+    ///
+    /// # Errors
+    /// [`crate::StoreErrorKind::Lost`] when the store's incarnation is not `incarnation`;
+    /// [`crate::StoreErrorKind::Unavailable`] when a part of it does not answer and is not known to be gone.
+    async fn confirm_incarnation(&self, incarnation: u64) -> Result<(), StoreError> {
+        if incarnation == self.incarnation() {
+            return Ok(());
+        }
+        Err(StoreError::new(crate::StoreErrorKind::Lost, "the store is not the one that this worker began with"))
+    }
 
     /// Reads the generation record, or makes it when the store is empty.
     ///

@@ -31,6 +31,8 @@ struct State {
 /// The simulated store's own time only tells what a simulated outage takes back, and there is none here.
 const NOW_MS: u64 = 0;
 const FIRST_INCARNATION: u64 = 1;
+/// As that of a server that syncs its commit log every ten seconds.
+const CHECKPOINT_LAG_MS: u64 = 20_000;
 
 impl MemoryStore {
     /// An empty store.
@@ -81,6 +83,10 @@ impl State {
 impl Store for MemoryStore {
     fn commits_atomically(&self) -> bool {
         self.state().store.mode() == StoreMode::Atomic
+    }
+
+    fn checkpoint_lag_ms(&self) -> u64 {
+        if self.commits_atomically() { 0 } else { CHECKPOINT_LAG_MS }
     }
 
     fn incarnation(&self) -> u64 {

@@ -29,8 +29,12 @@ pub(super) async fn marks(factory: &dyn Factory) -> Checked {
     for ((head, applied, checkpoint), (head_after, applied_after, checkpoint_after)) in steps {
         let mut commit = commit(&*store, applied);
         commit.head = mark(head);
-        commit.checkpoint = checkpoint.map(mark);
+        commit.checkpoint = checkpoint.map(mark).filter(|_| store.commits_atomically());
         store.commit(incarnation, &Arc::new(commit)).await?;
+        // Elsewhere it follows by itself, when it is safe.
+        if let Some(checkpoint) = checkpoint.filter(|_| !store.commits_atomically()) {
+            store.write_checkpoint(incarnation, LANE, mark(checkpoint)).await?;
+        }
         let state = store.partition_state(LANE).await?;
         check_equal("head", &state.head, &mark(head_after))?;
         check_equal("progress", &state.progress, &Some(progress(applied_after)))?;
@@ -122,7 +126,27 @@ pub(super) async fn incarnations(factory: &dyn Factory) -> Checked {
     check_equal("load", &load.err().map(|error| error.kind), &lost)?;
     let checkpoint = store.write_checkpoint(other, LANE, mark(5)).await;
     check_equal("checkpoint", &checkpoint.err().map(|error| error.kind), &lost)?;
+    let confirmed = store.confirm_incarnation(other).await;
+    check_equal("confirmation", &confirmed.err().map(|error| error.kind), &lost)?;
+    store.confirm_incarnation(store.incarnation()).await?;
     check_equal("what is stored", &read_everything(&*store).await?, &before)
+}
+
+/// Where commits are not atomic a commit says nothing about the checkpoint, and there is a time after which it may.
+pub(super) async fn checkpoints(factory: &dyn Factory) -> Checked {
+    let mut subject = factory.empty().await?;
+    let store = subject.store();
+    check_equal("whether the checkpoint lags", &(store.checkpoint_lag_ms() > 0), &!store.commits_atomically())?;
+    store.commit(store.incarnation(), &Arc::new(full_commit(&*store, 5)?)).await?;
+    let committed = if store.commits_atomically() { 5 } else { 0 };
+    check_equal("behind a commit", &store.partition_state(LANE).await?.checkpoint.sequence, &committed)?;
+    store.write_checkpoint(store.incarnation(), LANE, mark(5)).await?;
+    store.commit(store.incarnation(), &Arc::new(full_commit(&*store, 9)?)).await?;
+    drop(store);
+    subject.reopen().await?;
+    let committed = if subject.store().commits_atomically() { 9 } else { 5 };
+    let state = subject.store().partition_state(LANE).await?;
+    check_equal("after a crash", &(state.checkpoint, state.head.sequence), &(mark(committed), 9))
 }
 
 pub(super) async fn generation(factory: &dyn Factory) -> Checked {

@@ -9,4 +9,6 @@ mod model;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod scylla;
+#[cfg(test)]
 mod simulated;

@@ -1,0 +1,269 @@
+//! Reads of rows: for a worker row by row, for readers of one moment.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use ledger::{Account, AccountKey, Balance, BusinessDate, Digest, Grain, RowKey, Tenant};
+use protocol::{
+    commit::{PartitionState, Progress},
+    load::{LoadRequest, Loaded, RowsLoaded, RowsWanted},
+    log::{LogIdentity, LogMark},
+};
+use scylla::{
+    response::query_result::QueryRowsResult,
+    serialize::value::SerializeValue,
+    statement::prepared::PreparedStatement,
+    value::{CqlDate, CqlVarint},
+};
+
+use super::{
+    Connected, Ranges,
+    config::{ACCOUNT_BUCKETS, MOMENT_ATTEMPTS, STARTS_AT_ONCE},
+    statements::OwnerStatements,
+    trouble::unreadable,
+    value::{BalanceColumns, balance, date, grain, row_key},
+};
+use crate::{GenerationRecord, StoreError, StoreErrorKind, encoding::Damaged};
+
+/// A row with its key, and the static `applied` that it was read with.
+type Row = (RowKey, Balance, Option<u64>);
+
+impl Connected {
+    /// What is stored of a lane. The head is read last: it is written first, so that it is above what was read before.
+    pub(super) async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {
+        let statements = &self.statements;
+        let (checkpoint, progress) =
+            futures_util::try_join!(self.mark(&statements.checkpoint, partition), self.progress(partition))?;
+        let head = self.mark(&statements.head, partition).await?;
+        Ok(PartitionState { head, progress, checkpoint })
+    }
+
+    async fn mark(&self, statement: &PreparedStatement, partition: u16) -> Result<LogMark, StoreError> {
+        let row = self.first::<(i64, Vec<u8>)>(statement, (i32::from(partition),)).await?;
+        let Some((sequence, digest)) = row else { return Ok(LogMark::default()) };
+        let digest = digest.try_into().map_err(|_| Damaged { what: "mark" })?;
+        Ok(LogMark { sequence: sequence.cast_unsigned(), digest: Digest(digest) })
+    }
+
+    async fn progress(&self, partition: u16) -> Result<Option<Progress>, StoreError> {
+        type Columns = (i64, i64, i32, String, i32);
+        let row = self.first::<Columns>(&self.statements.progress, (i32::from(partition),)).await?;
+        let Some((sequence, time_ms, epoch, stream_id, partitions)) = row else { return Ok(None) };
+        let damaged = Damaged { what: "progress" };
+        let epoch = u8::try_from(epoch).map_err(|_| damaged)?;
+        let partitions = u16::try_from(partitions).map_err(|_| damaged)?;
+        self.lanes.set_epoch(partition, epoch);
+        let identity = LogIdentity { epoch, stream_id: stream_id.into(), partitions };
+        Ok(Some(Progress { sequence: sequence.cast_unsigned(), time_ms, identity }))
+    }
+
+    pub(super) async fn generation(&self, name: &str) -> Result<Option<GenerationRecord>, StoreError> {
+        let row = self.first::<(i32, i32, i32, i32)>(&self.statements.generation, (name,)).await?;
+        let Some((generation, fold_version, epoch_high_water, generation_high_water)) = row else { return Ok(None) };
+        let epoch_high_water = u8::try_from(epoch_high_water).map_err(|_| Damaged { what: "generation" })?;
+        let number = |number: i32| number.cast_unsigned();
+        Ok(Some(GenerationRecord {
+            generation: number(generation),
+            fold_version: number(fold_version),
+            epoch_high_water,
+            generation_high_water: number(generation_high_water),
+        }))
+    }
+
+    /// The first row of an answer.
+    async fn first<Columns>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl scylla::serialize::row::SerializeRow,
+    ) -> Result<Option<Columns>, StoreError>
+    where
+        Columns: for<'a> scylla::deserialize::row::DeserializeRow<'a, 'a>,
+    {
+        let mut first = None;
+        let keep = |rows: &QueryRowsResult| {
+            first = rows.maybe_first_row::<Columns>().map_err(unreadable)?;
+            Ok(false)
+        };
+        self.client.read(statement, values, keep).await?;
+        Ok(first)
+    }
+
+    /// Rows and journals for the worker of `partition`: rows first.
+    pub(super) async fn load(&self, partition: u16, request: &LoadRequest) -> Result<Loaded, StoreError> {
+        let LoadRequest { accounts, tenants, windows } = request;
+        let account = |index: usize| {
+            let wanted = &accounts[index];
+            let AccountKey { tenant, account } = &wanted.owner;
+            self.wanted_rows(&self.statements.balance, tenant, account.as_str(), wanted)
+        };
+        let tenant = |index: usize| {
+            let wanted = &tenants[index];
+            self.wanted_rows(&self.statements.rollup, &wanted.owner, i32::from(partition), wanted)
+        };
+        let rows = (self.each(accounts.len(), account), self.each(tenants.len(), tenant));
+        let (accounts, tenants) = futures_util::try_join!(rows.0, rows.1)?;
+        let windows = self.each(windows.len(), |index| self.load_window(&windows[index])).await?;
+        Ok(Loaded { accounts, tenants, windows })
+    }
+
+    /// All answers, in order; as many are asked for at once as may be on their way.
+    async fn each<T, Read>(&self, count: usize, read: impl Fn(usize) -> Read) -> Result<Vec<T>, StoreError>
+    where
+        Read: Future<Output = Result<T, StoreError>>,
+    {
+        stream::iter(0..count).map(read).buffered(self.config.reads_in_flight).try_collect().await
+    }
+
+    async fn wanted_rows<Name: Clone>(
+        &self,
+        statements: &OwnerStatements,
+        tenant: &Tenant,
+        second: impl SerializeValue + Copy,
+        wanted: &RowsWanted<Name>,
+    ) -> Result<RowsLoaded<Name>, StoreError> {
+        let days = wanted.days.iter().map(|start| (Grain::Day, *start));
+        let months = wanted.months.iter().map(|start| (Grain::Month, *start));
+        let lifetime = wanted.lifetime.then_some((Grain::Lifetime, BusinessDate::MIN));
+        let starts: Vec<_> = days.chain(months).chain(lifetime).map(|(of, start)| (grain(of), date(start))).collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for part in starts.chunks(STARTS_AT_ONCE) {
+            let values = (tenant.as_str(), second, part);
+            self.client.read(&statements.starts, values, |page| take_rows(page, &mut rows)).await?;
+        }
+        let mut applied = rows.iter().filter_map(|(_, _, applied)| *applied).max();
+        if applied.is_none() {
+            applied = self.applied(statements, tenant, second).await?;
+        }
+        let mut rows: Vec<_> = rows.into_iter().map(|(key, balance, _)| (key, balance)).collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        Ok(RowsLoaded { owner: wanted.owner.clone(), applied, rows })
+    }
+
+    /// The static `applied` of an owner; `None` where it has no rows.
+    async fn applied(
+        &self,
+        statements: &OwnerStatements,
+        tenant: &Tenant,
+        second: impl SerializeValue,
+    ) -> Result<Option<u64>, StoreError> {
+        let row = self.first::<(Option<i64>,)>(&statements.applied, (tenant.as_str(), second)).await?;
+        Ok(row.and_then(|(applied,)| applied).map(i64::cast_unsigned))
+    }
+
+    /// An account's rows.
+    pub(super) async fn account_rows(&self, key: &AccountKey, ranges: &Ranges) -> Result<View, StoreError> {
+        self.view(&self.statements.balance, &key.tenant, key.account.as_str(), ranges).await
+    }
+
+    /// The rows of a tenant's lane.
+    pub(super) async fn rollup_rows(
+        &self,
+        tenant: &Tenant,
+        partition: u16,
+        ranges: &Ranges,
+    ) -> Result<View, StoreError> {
+        self.view(&self.statements.rollup, tenant, i32::from(partition), ranges).await
+    }
+
+    /// Rows of one moment: the same static `applied` before, with and behind them all. A batch that lands between is seen
+    /// by that, and everything is read again.
+    async fn view(
+        &self,
+        statements: &OwnerStatements,
+        tenant: &Tenant,
+        second: impl SerializeValue + Copy,
+        ranges: &Ranges,
+    ) -> Result<View, StoreError> {
+        let mut before = self.applied(statements, tenant, second).await?;
+        for _ in 0..MOMENT_ATTEMPTS {
+            if before.is_none() {
+                return Ok((None, Vec::new()));
+            }
+            let range = |index: usize| self.range(statements, tenant, second, ranges[index]);
+            let found: Vec<Vec<Row>> = self.each(ranges.len(), range).await?;
+            // What was found tells its own moment; that nothing was there at it takes a second look.
+            let after = if found.iter().all(|rows| !rows.is_empty()) {
+                found.iter().flatten().next().map_or(before, |(_, _, applied)| *applied)
+            } else {
+                self.applied(statements, tenant, second).await?
+            };
+            let is_one_moment = after == before && found.iter().flatten().all(|(_, _, applied)| *applied == before);
+            if is_one_moment {
+                return Ok((before, in_order(found)));
+            }
+            before = after;
+        }
+        let message = "these rows change faster than they can be read; a retry helps";
+        Err(StoreError::new(StoreErrorKind::Unavailable, message))
+    }
+
+    async fn range(
+        &self,
+        statements: &OwnerStatements,
+        tenant: &Tenant,
+        second: impl SerializeValue,
+        (of, from, to): (Grain, BusinessDate, BusinessDate),
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        if from <= to {
+            let values = (tenant.as_str(), second, grain(of), date(from), date(to));
+            self.client.read(&statements.range, values, |page| take_rows(page, &mut rows)).await?;
+        }
+        Ok(rows)
+    }
+
+    /// A page of a tenant's accounts, out of all buckets.
+    pub(super) async fn account_names(
+        &self,
+        tenant: &Tenant,
+        after: Option<&Account>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let read = |bucket: usize| self.bucket_names(tenant, bucket, after, limit);
+        let mut names: Vec<Account> = self.each(ACCOUNT_BUCKETS.into(), read).await?.into_iter().flatten().collect();
+        names.sort_unstable();
+        names.truncate(limit);
+        Ok(names)
+    }
+
+    async fn bucket_names(
+        &self,
+        tenant: &Tenant,
+        bucket: usize,
+        after: Option<&Account>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let mut names = Vec::new();
+        let bucket = i32::try_from(bucket).unwrap_or(i32::MAX);
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let values = (tenant.as_str(), bucket, after.map_or("", Account::as_str), limit);
+        let keep = |page: &QueryRowsResult| {
+            for row in page.rows::<(&str,)>().map_err(unreadable)? {
+                let (name,) = row.map_err(unreadable)?;
+                names.push(Account::parse(name).map_err(|_| Damaged { what: "account's name" })?);
+            }
+            Ok(true)
+        };
+        self.client.read(&self.statements.accounts, values, keep).await?;
+        Ok(names)
+    }
+}
+
+/// The static `applied` and the rows of an owner.
+pub(super) type View = (Option<u64>, Vec<(RowKey, Balance)>);
+
+fn in_order(found: Vec<Vec<Row>>) -> Vec<(RowKey, Balance)> {
+    let mut rows: Vec<_> = found.into_iter().flatten().map(|(key, balance, _)| (key, balance)).collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows.dedup_by_key(|(key, _)| *key);
+    rows
+}
+
+fn take_rows(page: &QueryRowsResult, rows: &mut Vec<Row>) -> Result<bool, StoreError> {
+    type Columns<'a> = (&'a str, CqlDate, &'a str, CqlVarint, CqlVarint, i64, i64, i64, i32, i64, Option<i64>);
+    for row in page.rows::<Columns<'_>>().map_err(unreadable)? {
+        let (grain, start, currency, credits, debits, credit_count, debit_count, sequence, line, applied, owner) =
+            row.map_err(unreadable)?;
+        let columns: BalanceColumns = (credits, debits, credit_count, debit_count, sequence, line, applied);
+        rows.push((row_key(grain, start, currency)?, balance(&columns)?, owner.map(i64::cast_unsigned)));
+    }
+    Ok(true)
+}
