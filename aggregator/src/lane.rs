@@ -14,6 +14,7 @@ use crate::{
     store_gate::{Caller, StoreGate},
 };
 
+mod confirming;
 mod driver;
 mod ends;
 mod flight;

@@ -119,6 +119,7 @@ impl Lanes {
     fn worker_config(&self, lanes: usize) -> WorkerConfig {
         WorkerConfig {
             atomic_commits: self.dependencies.store.commits_atomically(),
+            checkpoint_lag_ms: self.dependencies.store.checkpoint_lag_ms(),
             read_ahead_bytes: self.config.read_ahead_bytes / lanes.max(1),
             memory_bytes: self.config.memory_bytes / lanes.max(1),
             ..WorkerConfig::default()

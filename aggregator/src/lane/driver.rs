@@ -16,6 +16,7 @@ use tracing::info;
 
 use super::{
     Ended, Lane,
+    confirming::{Confirmed, Confirming},
     ends::Ends,
     flight::{Flight, Landed},
     notifier::Notifier,
@@ -51,6 +52,7 @@ pub(super) struct Driver {
     incarnation: u64,
     reading: Reading,
     ends: Ends,
+    confirming: Confirming,
     notifier: Notifier,
     report: Report,
     flight: Option<Flight>,
@@ -58,6 +60,8 @@ pub(super) struct Driver {
     taken: VecDeque<Incoming>,
     /// The reader was recreated: nothing is offered or begun before the log is verified.
     must_verify: bool,
+    /// Other processes may have written meanwhile: what is stored is read before the log is verified.
+    must_look: bool,
     /// The log was verified once: the worker is at work.
     is_started: bool,
     /// Bytes of the run that is being folded: whether a step may take long.
@@ -69,6 +73,7 @@ impl Driver {
         Self {
             reading: Reading::start(Arc::clone(&lane), worker.read_from()),
             ends: Ends::start(Arc::clone(&lane)),
+            confirming: Confirming::start(Arc::clone(&lane), incarnation),
             notifier: Notifier::start(Arc::clone(&lane)),
             report: Report::new(Arc::clone(&lane)),
             lane,
@@ -78,6 +83,7 @@ impl Driver {
             flight: None,
             taken: VecDeque::with_capacity(TAKEN_AT_ONCE),
             must_verify: false,
+            must_look: false,
             is_started: false,
             run_bytes: 0,
         }
@@ -104,6 +110,7 @@ impl Driver {
                 landed = landed(self.flight.as_mut()) => self.land(landed),
                 _ = ticks.tick() => self.tick(),
                 Ok(()) = self.ends.receiver.changed(), if self.is_started => self.heartbeat(),
+                Ok(()) = self.confirming.receiver.changed() => self.confirmed(),
                 count = self.reading.incoming.recv_many(&mut batch, TAKEN_AT_ONCE), if may_take => self.take(count, &mut batch),
             };
             if let Err(ended) = went_on.and_then(|()| self.go_on()) {
@@ -117,6 +124,7 @@ impl Driver {
         self.flight = None;
         let now_ms = self.clock.now_ms();
         match landed? {
+            Landed::Looked(state) => self.worker.store_says(&state)?,
             Landed::Fetched(found) => self.verified(&found)?,
             Landed::Loaded(loaded) => compute(self.run_bytes, || self.worker.loaded(loaded)),
             Landed::Parked => self.worker.parked(),
@@ -157,6 +165,10 @@ impl Driver {
         if self.flight.is_some() {
             return Ok(());
         }
+        if std::mem::take(&mut self.must_look) {
+            self.flight = Some(Flight::look(Arc::clone(&self.lane)));
+            return Ok(());
+        }
         if self.must_verify {
             self.flight = Some(Flight::verify(Arc::clone(&self.lane), self.worker.marks_to_verify()));
             return Ok(());
@@ -168,7 +180,10 @@ impl Driver {
         while !self.must_verify && self.worker.has_room() {
             match self.taken.pop_front() {
                 None => break,
-                Some(Incoming::Created) => self.must_verify = true,
+                Some(Incoming::Created) => {
+                    self.must_verify = true;
+                    self.must_look = !self.lane.worker.atomic_commits;
+                }
                 // A commit cannot be called back: the next session must find what it writes, so it lands first.
                 Some(ended @ Incoming::Ended(_)) if self.flight.is_some() => {
                     self.taken.push_front(ended);
@@ -233,6 +248,26 @@ impl Driver {
         self.report.ends_at(end);
         self.send(self.worker.heartbeat());
         Ok(())
+    }
+
+    /// The store was asked about itself. That it is another one is found out by whatever is in flight, too, and that lands
+    /// first.
+    fn confirmed(&mut self) -> Result<(), Ended> {
+        let confirmed = *self.confirming.receiver.borrow_and_update();
+        let is_in_flight = self.flight.is_some();
+        match confirmed {
+            Confirmed::At(asked)
+                if asked.elapsed() <= Duration::from_millis(self.lane.worker.checkpoint_lag_ms / 2) =>
+            {
+                self.worker.store_unchanged(self.clock.now_ms());
+                Ok(())
+            }
+            Confirmed::Lost if !is_in_flight => {
+                let why = "a node of the store restarted or was lost".to_owned();
+                Err(Ended::Restart(RestartReason::StoreLost, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn send(&mut self, notice: Notice) {

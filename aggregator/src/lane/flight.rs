@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use protocol::{
-    commit::Commit,
+    commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded},
     log::{LogMark, LogMessage},
     parked::ParkedMessage,
@@ -16,6 +16,8 @@ use crate::{FailPoint, store_gate::GateError};
 
 /// What has come of a flight.
 pub(super) enum Landed {
+    /// What is stored of the partition.
+    Looked(PartitionState),
     /// What the log has at the marks.
     Fetched(Vec<Option<LogMessage>>),
     /// What the store has.
@@ -35,6 +37,13 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    pub(super) fn look(lane: Arc<Lane>) -> Self {
+        Self::start(async move {
+            let look = || lane.gate.store().partition_state(lane.partition());
+            Ok(Landed::Looked(lane.gate.call(lane.caller(), "read a partition's state", look).await?))
+        })
+    }
+
     pub(super) fn verify(lane: Arc<Lane>, marks: Vec<LogMark>) -> Self {
         Self::start(async move { verify::fetch(&lane, &marks).await.map(Landed::Fetched) })
     }

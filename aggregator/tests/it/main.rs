@@ -1,7 +1,8 @@
-//! The aggregator against a real NATS server and a real embedded store.
+//! The aggregator against a real NATS server, a real embedded store and a real CQL server.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod breaking;
+mod cql;
 mod folding;
 mod log_changes;
 mod operating;

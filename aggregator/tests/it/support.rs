@@ -10,4 +10,4 @@ pub use launches::{Line, random_launch, random_messages};
 pub use model::Model;
 pub use raw_nats::RawNats;
 pub use watched_store::{Fault, WatchedStore};
-pub use world::{DEADLINE, PARTITIONS, World};
+pub use world::{DEADLINE, PARTITIONS, Running, World};

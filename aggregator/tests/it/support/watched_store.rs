@@ -33,9 +33,9 @@ pub enum Fault {
     Lost,
 }
 
-/// The embedded store in a folder.
+/// A store, the embedded one in a folder unless another is given.
 pub struct WatchedStore {
-    inner: EmbeddedStore,
+    inner: Arc<dyn Store>,
     is_down: AtomicBool,
     incarnations: AtomicU64,
     faults: Mutex<VecDeque<Fault>>,
@@ -45,14 +45,18 @@ pub struct WatchedStore {
 
 impl WatchedStore {
     pub fn open(folder: &std::path::Path) -> anyhow::Result<Self> {
-        Ok(Self {
-            inner: EmbeddedStore::open(EmbeddedConfig::new(folder))?,
+        Ok(Self::over(Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder))?)))
+    }
+
+    pub fn over(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
             is_down: AtomicBool::default(),
             incarnations: AtomicU64::default(),
             faults: Mutex::default(),
             rows: Mutex::default(),
             contradictions: AtomicU64::default(),
-        })
+        }
     }
 
     /// From now on every call of a worker fails, or does not fail any more.
@@ -101,6 +105,15 @@ impl WatchedStore {
 impl Store for WatchedStore {
     fn commits_atomically(&self) -> bool {
         self.inner.commits_atomically()
+    }
+
+    fn checkpoint_lag_ms(&self) -> u64 {
+        self.inner.checkpoint_lag_ms()
+    }
+
+    async fn confirm_incarnation(&self, incarnation: u64) -> Result<(), StoreError> {
+        let inner = self.check(incarnation)?;
+        self.inner.confirm_incarnation(inner).await
     }
 
     fn incarnation(&self) -> u64 {

@@ -49,13 +49,28 @@ impl World {
 
     /// With a server of these options, and so many bytes for parked messages.
     pub async fn with(options: NatsServerOptions, parked_bytes: i64) -> anyhow::Result<Self> {
-        let server = options.start()?;
         let folder = testkit::temp_folder()?;
+        let store = WatchedStore::open(&folder.path().join("store"))?;
+        Self::of(options, parked_bytes, store, folder).await
+    }
+
+    /// Over another store than the embedded one.
+    pub async fn over(store: Arc<dyn Store>) -> anyhow::Result<Self> {
+        Self::of(NatsServer::options(), -1, WatchedStore::over(store), testkit::temp_folder()?).await
+    }
+
+    async fn of(
+        options: NatsServerOptions,
+        parked_bytes: i64,
+        store: WatchedStore,
+        folder: TempDir,
+    ) -> anyhow::Result<Self> {
+        let server = options.start()?;
         let client = connect(&server.url()).await?;
         Ok(Self {
             log: Log::ensure(&client, &log_settings()).await?,
             parked: Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: parked_bytes }).await?,
-            store: Arc::new(WatchedStore::open(&folder.path().join("store"))?),
+            store: Arc::new(store),
             model: Model::default(),
             config: AggregatorConfig { refused_retry_ms: 200, ..AggregatorConfig::default() },
             published: 0,
