@@ -1,12 +1,15 @@
 //! What time it is: asked only where ingest makes an id or a date, and given by tests.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use service::Variables;
 
 /// The wall clock of this process, or one that a test moves.
 #[derive(Clone, Debug, Default)]
@@ -16,14 +19,24 @@ pub enum Clock {
     System,
     /// Milliseconds since 1970-01-01T00:00:00Z, as a test has set them.
     Manual(Arc<AtomicI64>),
+    /// The system's, and as many milliseconds more as this file says, read each time: a test steps the clock of a child
+    /// process with it.
+    Stepped(Arc<PathBuf>),
 }
 
 impl Clock {
+    /// The system's clock, unless `SALDO_CLOCK_STEP_FILE` names a file.
+    pub fn from_variables(variables: &Variables) -> Self {
+        let file = variables.path("SALDO_CLOCK_STEP_FILE");
+        file.map_or(Self::System, |file| Self::Stepped(Arc::new(file)))
+    }
+
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub fn now_ms(&self) -> i64 {
         match self {
             Self::System => system_ms(),
             Self::Manual(now_ms) => now_ms.load(Relaxed),
+            Self::Stepped(file) => system_ms().saturating_add(step_ms(file)),
         }
     }
 
@@ -31,6 +44,11 @@ impl Clock {
     pub fn now_ns(&self) -> i128 {
         i128::from(self.now_ms()) * 1_000_000
     }
+}
+
+/// 0 while the file is absent, or being written.
+fn step_ms(file: &Path) -> i64 {
+    std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// A clock that stands before 1970 is as good as none: such a day is refused by nobody, but is plainly wrong.

@@ -45,7 +45,8 @@ async fn run_ingest(arguments: &IngestArguments, variables: &Variables) -> anyho
     match reach_log(nats, &shutdown).await {
         Ok((client, log)) => {
             let registry = service::metrics::registry();
-            let dependencies = ingest::Dependencies { client, log, registry, clock: ingest::Clock::System };
+            let clock = ingest::Clock::from_variables(variables);
+            let dependencies = ingest::Dependencies { client, log, registry, clock };
             ingest::run(config, listener, dependencies, shutdown).await
         }
         Err(_) if shutdown.is_begun() => Ok(()),

@@ -19,6 +19,7 @@
 
 mod book;
 mod broker;
+mod clocks;
 mod crashes;
 mod full_disks;
 mod history;
@@ -58,7 +59,9 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    clock_stepped: super::clocks::stepped,
     commit_crashes: super::crashes::commit,
+    commit_torn: super::crashes::torn,
     nats_server_away: super::broker::away,
     nats_server_killed: super::broker::killed,
     nats_server_paused: super::broker::paused,

@@ -1,4 +1,9 @@
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use retry::Shutdown;
+
 use super::*;
+use crate::clock::Clock;
 
 /// 2026-11-23T05:00:00Z.
 const NOW_MS: i64 = 1_795_410_000_000;
@@ -114,4 +119,22 @@ async fn what_is_not_confirmed_grows_stale_for_whom_it_concerns() {
     file.write(&rule("acme", "UTC", "2026-01-01"));
     assert_eq!(tenants.reload(NOW_MS).unwrap(), []);
     assert!(fresh("acme") && fresh("other"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_lets_no_change_reach_days_that_have_launches() {
+    let file = TenantsFile::new(&rule("acme", "UTC", "2026-01-01"));
+    let tenants = Tenants::load(TenantsConfig { file: Some(file.path.clone()), ..TenantsConfig::default() }).unwrap();
+    let (now_ms, shutdown) = (Arc::new(AtomicI64::new(NOW_MS)), Shutdown::new());
+    let keeping = tokio::spawn(keep_fresh(tenants.clone(), Clock::Manual(Arc::clone(&now_ms)), shutdown.clone()));
+    tokio::task::yield_now().await;
+    now_ms.store(NOW_MS - 30 * 86_400_000, Relaxed);
+    file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("acme", "America/Sao_Paulo", "2026-11-20")));
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(date_at_half_past_two(&tenants, "acme"), "2026-11-23");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let is_fresh = tenants.settings().calendar(&tenant("acme"), Instant::now()).is_ok();
+    assert!(!is_fresh, "the change is refused, and somebody notices");
+    shutdown.begin(Duration::ZERO);
+    keeping.await.unwrap();
 }

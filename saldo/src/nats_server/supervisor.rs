@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::{ServerSettings, child::ServerProcess, last_words::last_words};
 
 /// The first pause before a restart, and the longest: short enough that callers hardly notice one crash, long enough that
-/// a server that cannot start does not fill the log.
+/// a server that cannot start does not fill the log, and is back soon after it can.
 const FIRST_PAUSE_MS: u64 = 100;
-const LONGEST_PAUSE_MS: u64 = 30_000;
+const LONGEST_PAUSE_MS: u64 = 5_000;
 /// A server that ran this long was well: the next pause is the first one again.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 

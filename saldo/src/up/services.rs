@@ -240,7 +240,8 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
     let stuck =
         StuckLog::register(ground.log.clone(), plan.log.to_path_buf(), plan.nats_restart.clone(), &mut registry);
     let Ground { client, log, .. } = ground;
-    let dependencies = ingest::Dependencies { client, log, registry, clock: ingest::Clock::System };
+    let clock = ingest::Clock::from_variables(plan.variables);
+    let dependencies = ingest::Dependencies { client, log, registry, clock };
     let address = listener.local_addr()?;
     Ok(Running::spawn("ingest", address, steps, |shutdown| {
         tokio::spawn(watch.run(shutdown.clone()));

@@ -27,6 +27,8 @@ use crate::{
 
 /// Accounts that callers post to and read.
 pub const ACCOUNTS: usize = 3;
+/// What their names begin with; others belong to a scenario.
+pub const LOADED: &str = "store-";
 /// Clients that repeat what was not acknowledged, and those that never repeat.
 const REPEATING: u64 = 3;
 const HASTY: u64 = 2;
@@ -78,6 +80,11 @@ impl Load {
 
     /// As [`Load::finish`], but the pipeline goes on.
     pub async fn judge(self, stage: &Stage) -> anyhow::Result<Report> {
+        self.judge_with_history(stage).await.map(|(report, _)| report)
+    }
+
+    /// The same, and the log as it stands, for checks of the scenario's own.
+    pub async fn judge_with_history(self, stage: &Stage) -> anyhow::Result<(Report, History)> {
         self.stop_posting.store(true, Ordering::Relaxed);
         for task in self.posting {
             task.await??;
@@ -93,7 +100,8 @@ impl Load {
         verdict.check_log(stage)?;
         verdict.check_observations(&observed)?;
         verdict.check_days(&stage.client()?).await?;
-        Ok(self.book.report().clone())
+        let report = self.book.report().clone();
+        Ok((report, history))
     }
 }
 

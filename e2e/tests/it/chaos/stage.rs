@@ -1,6 +1,7 @@
 //! The pipeline of a round, on ports that it keeps when it is started again.
 
 use std::{
+    path::Path,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -53,6 +54,11 @@ impl Stage {
     /// The running pipeline.
     pub fn pipeline(&self) -> anyhow::Result<&Pipeline> {
         self.running.as_ref().context("the pipeline does not run")
+    }
+
+    /// Its data folder, also while it does not run.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// A caller that finds it also after it was started again.

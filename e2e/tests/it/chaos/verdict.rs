@@ -19,6 +19,7 @@ use protocol::position::Position;
 use super::{
     book::Book,
     history::{Account, History},
+    load::LOADED,
     prefixes::{Prefix, prefixes_that_give},
     readers::{Observation, Resource, Told},
     stage::{PROBED, Stage},
@@ -42,7 +43,7 @@ impl Verdict<'_> {
     pub fn check_log(&self, stage: &Stage) -> anyhow::Result<()> {
         let posted = self.book.posted();
         for (key, contents) in &self.history.standing {
-            if key.0 == PROBED {
+            if !key.0.starts_with(LOADED) {
                 continue;
             }
             let known = posted.get(key).with_context(|| format!("nobody posted {key:?}"))?;
@@ -139,4 +140,71 @@ impl Verdict<'_> {
 /// What a position says of the account's lane.
 fn sequence(position: &Position, account: &Account) -> u64 {
     position.lanes.get(&account.partition).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{chaos::history::Addition, model::Launch};
+
+    fn launch(id: &str) -> Launch {
+        let (account, date) = ("store-0".to_owned(), "2026-09-01".to_owned());
+        Launch { account, date, id: id.to_owned(), credit: true, currency: "BRL", minor_units: 100 }
+    }
+
+    /// One launch each at the sequences 3 and 7 of lane 0.
+    fn history() -> History {
+        let addition = |sequence, id| Addition { sequence, launches: vec![launch(id)] };
+        let account = Account { partition: 0, additions: vec![addition(3, "a"), addition(7, "b")] };
+        History { accounts: BTreeMap::from([("store-0".to_owned(), account)]), ..History::default() }
+    }
+
+    fn observation(balance: &str, claimed: u64, demanded: Option<u64>) -> Observation {
+        let position = |sequence| Position::of_lane(1, 0, sequence);
+        let body = json!({"currencies": [{"currency": "BRL", "balance": balance}]});
+        Observation {
+            account: "store-0".to_owned(),
+            resource: Resource::Balance,
+            asked_at: Instant::now() + COMPLETE_WITHIN * 2,
+            demanded: demanded.map(position),
+            passed_on: demanded.is_some(),
+            answer: Some(Told { position: position(claimed), complete: false, body }),
+        }
+    }
+
+    fn outcome(book: &Book, observed: Vec<Observation>) -> String {
+        let verdict = Verdict { book, history: &history() };
+        verdict.check_observations(&[observed]).err().map_or_else(String::new, |error| error.root_cause().to_string())
+    }
+
+    #[test]
+    fn each_kind_of_wrong_answer_is_seen() {
+        let book = Book::default();
+        assert_eq!(outcome(&book, vec![observation("1.00", 3, None), observation("2.00", 7, Some(3))]), "");
+        assert!(outcome(&book, vec![observation("1.50", 3, None)]).contains("no prefix"));
+        assert!(outcome(&book, vec![observation("1.00", 7, None)]).contains("older than 7"), "claims too much");
+        assert!(outcome(&book, vec![observation("1.00", 3, Some(7))]).contains("7 was demanded"));
+        let back = vec![observation("2.00", 3, None), observation("1.00", 3, Some(3))];
+        assert!(outcome(&book, back).contains("older than 7"), "a reader goes back");
+        let mut unknown = observation("0.00", 0, Some(3));
+        unknown.answer = None;
+        assert!(outcome(&book, vec![unknown]).contains("unknown, although"));
+    }
+
+    #[test]
+    fn complete_promises_what_was_acknowledged_long_before() {
+        let book = Book::default();
+        book.note_posted(&launch("b"));
+        book.note_acknowledged(&launch("b"), &Position::of_lane(1, 0, 7));
+        let mut complete = observation("1.00", 3, None);
+        assert_eq!(outcome(&book, vec![complete.clone()]), "");
+        complete.answer.as_mut().unwrap().complete = true;
+        assert!(outcome(&book, vec![complete.clone()]).contains("older than 7"));
+        complete.asked_at = Instant::now();
+        assert_eq!(outcome(&book, vec![complete]), "", "too soon to be promised");
+    }
 }
