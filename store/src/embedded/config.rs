@@ -52,6 +52,11 @@ pub(super) const READS_AT_ONCE: usize = 16;
 pub(super) const WRITES_AT_ONCE: usize = 32;
 /// No call takes longer, whatever the disk does; the work itself may go on, and is idempotent.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a reopening waits for the calls that are on the old incarnation: most reads take far less, and whoever asks
+/// meanwhile is told to come again.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause between two looks at that.
+pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(2);
 /// How long a commit waits for the background threads to make room in memory.
 pub(super) const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks at that.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    config::EmbeddedConfig,
+    config::{CLOSE_PAUSE, CLOSE_TIMEOUT, EmbeddedConfig},
     folder::{Folder, unusable},
     opened::{Opened, WriteFailure},
 };
@@ -151,21 +151,27 @@ impl Lifecycle {
         Ok(opened)
     }
 
-    /// Lets no call begin on the old incarnation, and drops it when the last one has ended.
+    /// Lets no call begin on the old incarnation, waits a moment for those that are on it, and drops it.
     fn close(&self) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if let Some(failure) = &mut state.failure {
+        if let Some(failure) = &mut self.state().failure {
             failure.closing = true;
         }
-        let in_use = state.opened.as_ref().map_or(1, Arc::strong_count);
-        if in_use > 1 {
-            return Err(unavailable("the store is being closed, calls on it have not ended yet".to_owned()));
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while self.is_in_use() {
+            if Instant::now() > deadline {
+                return Err(unavailable("the store is being closed, calls on it have not ended yet".to_owned()));
+            }
+            std::thread::sleep(CLOSE_PAUSE);
         }
-        let opened = state.opened.take();
-        drop(state);
+        let opened = self.state().opened.take();
         // Waits for the background threads.
         drop(opened);
         Ok(())
+    }
+
+    /// Once closing, nobody begins: what is not in use stays so.
+    fn is_in_use(&self) -> bool {
+        self.state().opened.as_ref().is_some_and(|opened| Arc::strong_count(opened) > 1)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
