@@ -17,6 +17,7 @@
 //! them by their names, with other seeds, for as long as one wants (then `SALDO_CHAOS_LONG` is set, and outages may be
 //! long).
 
+mod bad_clients;
 mod book;
 mod broker;
 mod clocks;
@@ -71,6 +72,8 @@ scenarios! {
     log_bound_reached: super::full_disks::bound_of_the_log,
     log_recreated: super::wrong_logs::recreated,
     log_restored: super::wrong_logs::restored,
+    bad_clients: super::bad_clients::broken,
+    idle_connections: super::bad_clients::idle,
     poison: super::poison::of_every_kind,
     saldo_killed: super::kills::saldo,
     saldo_stopped: super::stops::saldo,

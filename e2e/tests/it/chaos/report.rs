@@ -34,6 +34,16 @@ impl Report {
         self.durations.push((what, duration));
     }
 
+    /// Whether some caller saw something that has `part` in it.
+    pub fn has_seen(&self, part: &str) -> bool {
+        self.seen.keys().any(|what| what.contains(part))
+    }
+
+    /// The longest that any caller waited.
+    pub fn longest_wait(&self) -> Duration {
+        self.seen.values().map(|seen| seen.longest).max().unwrap_or_default()
+    }
+
     /// Takes over what another one has.
     pub fn add(&mut self, other: Self) {
         for (what, seen) in other.seen {
