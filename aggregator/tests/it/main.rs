@@ -8,3 +8,4 @@ mod log_changes;
 mod operating;
 mod poison;
 mod support;
+mod waking_late;

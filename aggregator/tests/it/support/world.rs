@@ -1,6 +1,6 @@
 //! Everything of one test.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use aggregator::{AggregatorConfig, Dependencies};
 use ledger::{BusinessDate, Grain, Tenant};
@@ -162,6 +162,26 @@ impl World {
         self.check_rollups().await?;
         anyhow::ensure!(self.store.contradictions() == 0, "a row was written twice with one stamp and other totals");
         Ok(())
+    }
+
+    /// Every row with its stamps, every journal, and how far each lane is: as text, to be compared byte for byte.
+    pub async fn everything(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        let ranges = Grain::ALL.map(|grain| (grain, EVER.0, EVER.1)).to_vec();
+        for key in self.model.rows.keys() {
+            let view = self.store.account_view(&AccountRead { key: key.clone(), ranges: ranges.clone() }).await?;
+            writeln!(text, "{key:?} {view:?}")?;
+        }
+        for window in self.model.windows().keys() {
+            writeln!(text, "{window:?} {:?}", self.store.launches(window, None, u64::MAX, 100_000).await?)?;
+        }
+        for partition in 0..PARTITIONS {
+            writeln!(text, "{:?}", self.store.partition_state(partition).await?)?;
+            for tenant in self.model.tenants() {
+                writeln!(text, "{:?}", self.store.rollup_view(&tenant, partition, &ranges).await?)?;
+            }
+        }
+        Ok(text)
     }
 
     async fn check_accounts(&self) -> anyhow::Result<()> {
