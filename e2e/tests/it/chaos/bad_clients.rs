@@ -141,7 +141,7 @@ fn head(length: usize) -> String {
 }
 
 fn half_a_head() -> Vec<u8> {
-    head(10)[..60].as_bytes().to_vec()
+    head(10).as_bytes()[..60].to_vec()
 }
 
 fn garbage(seed: u64) -> Vec<u8> {

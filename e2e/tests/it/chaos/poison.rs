@@ -34,7 +34,8 @@ pub async fn of_every_kind(seed: u64) -> anyhow::Result<Report> {
     let aggregator = stage.pipeline()?.aggregator.clone();
     for (reason, count) in &published {
         let label = format!("reason=\"{reason}\"");
-        wait_for_metric(&aggregator, "saldo_aggregator_parked_lines_total", &label, |told| told >= *count).await?;
+        wait_for_metric(&aggregator, "saldo_aggregator_parked_lines_total", &label, |told| told >= f64::from(*count))
+            .await?;
     }
     let empty = empty_messages() as f64;
     wait_for_metric(&aggregator, "saldo_aggregator_empty_messages_total", "", |told| told >= empty).await?;
@@ -46,7 +47,7 @@ pub async fn of_every_kind(seed: u64) -> anyhow::Result<Report> {
     for (reason, count) in &published {
         let label = format!("reason=\"{reason}\"");
         let told = metric(&aggregator, "saldo_aggregator_parked_lines_total", &label).await?;
-        ensure!(told.to_bits() == count.to_bits(), "{told} lines are {reason}, not {count}");
+        ensure!(told.to_bits() == f64::from(*count).to_bits(), "{told} lines are {reason}, not {count}");
     }
     let told = metric(&aggregator, "saldo_aggregator_empty_messages_total", "").await?;
     ensure!(told.to_bits() == empty.to_bits(), "{told} messages are empty, not {empty}");
@@ -60,7 +61,7 @@ fn empty_messages() -> usize {
 }
 
 /// Publishes everything; returns how many lines must be parked, by reason.
-fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, f64>> {
+fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, u32>> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut connection = PlainConnection::open(url)?;
     let mut published = BTreeMap::new();
@@ -71,7 +72,7 @@ fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, f64>> 
         let lane = format!("launches.{}", random.random_range(0..LANES));
         let (reason, line) = poison(random.random_range(0..KINDS), number);
         connection.publish(&lane, line.as_bytes())?;
-        *published.entry(reason).or_default() += 1.0;
+        *published.entry(reason).or_default() += 1;
         if number % (POISONED / 4) == 0 {
             connection.publish_empty(&lane, empty_messages() / 4)?;
         }
@@ -80,12 +81,12 @@ fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, f64>> 
 }
 
 /// A good launch in every lane: one of them is its account's. How many are not.
-fn wrong_lanes(connection: &mut PlainConnection, number: u32) -> anyhow::Result<f64> {
+fn wrong_lanes(connection: &mut PlainConnection, number: u32) -> anyhow::Result<u32> {
     for lane in 0..LANES {
         let line = launch("stray", number, "\"date\":\"2026-11-01\",");
         connection.publish(&format!("launches.{lane}"), line.as_bytes())?;
     }
-    Ok(f64::from(LANES - 1))
+    Ok(LANES - 1)
 }
 
 const KINDS: u8 = 6;
