@@ -53,10 +53,18 @@ fn journal_chunk(account: &AccountKey, date: BusinessDate, first: Place, last: P
 
 proptest! {
     #[test]
-    fn rows_are_ordered_as_their_keys(left in (account_key(), row()), right in (account_key(), row())) {
-        let ordering = row_bytes(&left.0, &left.1).cmp(&row_bytes(&right.0, &right.1));
+    fn rows_of_an_account_are_ordered_as_their_keys(account in account_key(), left in row(), right in row()) {
+        let ordering = row_bytes(&account, &left).cmp(&row_bytes(&account, &right));
         prop_assert_eq!(ordering, left.cmp(&right));
-        prop_assert_eq!(decode_row(&row_bytes(&left.0, &left.1)), Ok(left.1));
+        prop_assert_eq!(decode_row(&row_bytes(&account, &left)), Ok(left));
+    }
+
+    #[test]
+    fn rows_of_two_accounts_are_apart(left in account_key(), right in account_key(), row in row()) {
+        let mut prefix = Vec::new();
+        account_prefix(&mut prefix, &left);
+        prop_assert_eq!(row_bytes(&right, &row).starts_with(&prefix), left == right);
+        prop_assert!(prefix.starts_with(&spread(&left.tenant, &left.account)));
     }
 
     #[test]
