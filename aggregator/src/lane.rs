@@ -19,6 +19,7 @@ mod driver;
 mod ends;
 mod flight;
 mod notifier;
+mod pace;
 mod parking;
 mod reading;
 mod refusal;

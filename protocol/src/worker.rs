@@ -202,6 +202,11 @@ impl Worker {
         self.queue.bytes() < self.config.read_ahead_bytes
     }
 
+    /// Bytes that are offered and not yet gathered into a run.
+    pub fn read_ahead_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
     /// Takes the next message of the lane. One that was offered before is ignored.
     pub fn offer(&mut self, parsed: ParsedMessage) {
         if parsed.sequence() > self.last_read() {

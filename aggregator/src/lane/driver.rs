@@ -20,6 +20,7 @@ use super::{
     ends::Ends,
     flight::{Flight, Landed},
     notifier::Notifier,
+    pace::Pace,
     reading::{Incoming, Reading},
     report::Report,
 };
@@ -56,6 +57,9 @@ pub(super) struct Driver {
     notifier: Notifier,
     report: Report,
     flight: Option<Flight>,
+    pace: Pace,
+    /// When the commit in flight left.
+    commit_left: Instant,
     /// Read, and not yet offered to the worker.
     taken: VecDeque<Incoming>,
     /// The reader was recreated: nothing is offered or begun before the log is verified.
@@ -81,6 +85,8 @@ impl Driver {
             clock,
             incarnation,
             flight: None,
+            pace: Pace::default(),
+            commit_left: Instant::now(),
             taken: VecDeque::with_capacity(TAKEN_AT_ONCE),
             must_verify: false,
             must_look: false,
@@ -111,6 +117,7 @@ impl Driver {
                 _ = ticks.tick() => self.tick(),
                 Ok(()) = self.ends.receiver.changed(), if self.is_started => self.heartbeat(),
                 Ok(()) = self.confirming.receiver.changed() => self.confirmed(),
+                () = due(self.pace.waits_until()) => Ok(()),
                 count = self.reading.incoming.recv_many(&mut batch, TAKEN_AT_ONCE), if may_take => self.take(count, &mut batch),
             };
             if let Err(ended) = went_on.and_then(|()| self.go_on()) {
@@ -130,10 +137,23 @@ impl Driver {
             Landed::Parked => self.worker.parked(),
             Landed::Committed => {
                 compute(self.run_bytes, || self.worker.committed(now_ms));
-                self.run_bytes = 0;
+                self.pace.committed(Instant::now().into(), self.commit_left.elapsed(), self.run_bytes);
                 self.report.committed(&self.worker, self.reading.waiting_bytes());
+                self.tell()?;
+                self.run_bytes = 0;
             }
             Landed::CheckpointWritten => self.worker.checkpoint_written(),
+        }
+        Ok(())
+    }
+
+    /// The notice of a commit leaves at once, also when the next run waits.
+    fn tell(&mut self) -> Result<(), Ended> {
+        match self.worker.next(self.clock.now_ms()) {
+            Step::Notify(notice) => self.send(notice),
+            Step::Restart(reason) => return Err(Ended::Restart(RestartReason::StoodStill, reason.to_string())),
+            Step::Refuse(refusal) => return Err(refusal.into()),
+            _ => {}
         }
         Ok(())
     }
@@ -191,6 +211,7 @@ impl Driver {
                 }
                 Some(Incoming::Ended(why)) => return Err(Ended::Restart(RestartReason::LogChanged, why)),
                 Some(Incoming::Message(parsed, _waiting)) => {
+                    self.pace.message(Instant::now().into());
                     self.report.saw(&parsed.message);
                     self.worker.offer(parsed);
                 }
@@ -201,6 +222,9 @@ impl Driver {
 
     /// Does what the worker says, until something is in flight or it waits.
     fn step(&mut self) -> Result<(), Ended> {
+        if self.gathers() {
+            return Ok(());
+        }
         while self.flight.is_none() {
             let lane = Arc::clone(&self.lane);
             match self.next() {
@@ -208,7 +232,10 @@ impl Driver {
                 Step::Notify(notice) => self.send(notice),
                 Step::Load(request) => self.flight = Some(Flight::load(lane, self.incarnation, request)),
                 Step::Park(messages) => self.flight = Some(Flight::park(lane, messages)),
-                Step::Commit(commit) => self.flight = Some(Flight::commit(lane, self.incarnation, commit)),
+                Step::Commit(commit) => {
+                    self.commit_left = Instant::now();
+                    self.flight = Some(Flight::commit(lane, self.incarnation, commit));
+                }
                 Step::WriteCheckpoint(mark) => {
                     self.flight = Some(Flight::write_checkpoint(lane, self.incarnation, mark));
                 }
@@ -219,9 +246,15 @@ impl Driver {
         Ok(())
     }
 
+    fn gathers(&mut self) -> bool {
+        if self.worker.read_ahead_bytes() >= self.lane.worker.read_ahead_bytes / 2 {
+            self.pace.enough();
+        }
+        self.pace.gathers(Instant::now().into())
+    }
+
     fn next(&mut self) -> Step {
-        let waiting_bytes = usize::try_from(self.worker.counters().read_ahead_bytes).unwrap_or(usize::MAX);
-        self.run_bytes = self.run_bytes.max(waiting_bytes);
+        self.run_bytes = self.run_bytes.max(self.worker.read_ahead_bytes());
         let now_ms = self.clock.now_ms();
         compute(self.run_bytes, || self.worker.next(now_ms))
     }
@@ -282,12 +315,17 @@ impl Driver {
             landed = flight.landed() => landed,
             () = self.lane.shutdown.expired() => return Ended::Stopped,
         };
-        if self.land(landed).is_ok()
-            && let Step::Notify(notice) = self.next()
-        {
-            self.send(notice);
-        }
+        // Whatever it landed with, this session ends.
+        let _told = self.land(landed);
         Ended::Stopped
+    }
+}
+
+/// Waits until then; for ever when nothing is due.
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
