@@ -1,8 +1,11 @@
-//! How this process reaches NATS.
+//! How this process reaches NATS and the log.
 
 use std::net::SocketAddr;
 
 use nats::ClientConfig;
+
+/// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
+pub const STREAM_EPOCH: u8 = 1;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;

@@ -10,8 +10,6 @@ use tokio::net::TcpListener;
 
 use crate::{address, cli::IngestArguments, nats_client, signals::Signals, telemetry};
 
-/// The log's epoch: everything begins with the first one.
-const EPOCH: u8 = 1;
 /// Delays between attempts to reach NATS and the log at the start.
 const FIRST_DELAY_MS: u64 = 100;
 const LONGEST_DELAY_MS: u64 = 5_000;
@@ -61,7 +59,7 @@ async fn reach_log(nats: SocketAddr, shutdown: &Shutdown) -> anyhow::Result<(Cli
     let connect = || Client::connect(&client_config);
     let client = retry("connecting to NATS", &mut backoff, shutdown, nats::NatsError::retry_helps, connect).await?;
     backoff.reset();
-    let open = || Log::open(&client, EPOCH);
+    let open = || Log::open(&client, nats_client::STREAM_EPOCH);
     let log = retry("opening the log", &mut backoff, shutdown, nats::LogError::retry_helps, open).await?;
     Ok((client, log))
 }

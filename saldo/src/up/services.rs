@@ -21,8 +21,6 @@ use super::{
 };
 use crate::{nats_client, nats_server::Restart, signals::Signals};
 
-/// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
-const EPOCH: u8 = 1;
 /// Lanes of a new log where none are asked for: more gather worse, fewer leave cores idle.
 const DEFAULT_PARTITIONS: u16 = 4;
 /// The parked stream may take one in this many of the log's bytes, within these bounds.
@@ -257,11 +255,12 @@ async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
         None => existing_partitions(client).await?.unwrap_or(DEFAULT_PARTITIONS),
     };
     let max_bytes = i64::try_from(plan.log_max_bytes).unwrap_or(i64::MAX);
-    Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: EPOCH }).await?)
+    Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: nats_client::STREAM_EPOCH })
+        .await?)
 }
 
 async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
-    match Log::open(client, EPOCH).await {
+    match Log::open(client, nats_client::STREAM_EPOCH).await {
         Ok(log) => Ok(Some(log.identity().partitions)),
         Err(LogError::Missing(_)) => Ok(None),
         Err(error) => Err(error),

@@ -48,6 +48,22 @@ pub async fn count(pipeline: &Pipeline, position: &str) -> u64 {
     read.await.unwrap()
 }
 
+/// What the day of `store-1` is answered with, at least as new as `position`.
+pub async fn day(pipeline: &Pipeline, position: &str) -> Value {
+    ask(pipeline, position).await.json().await.unwrap()
+}
+
+/// How asking for it ends.
+pub async fn status(pipeline: &Pipeline, position: &str) -> StatusCode {
+    ask(pipeline, position).await.status()
+}
+
+async fn ask(pipeline: &Pipeline, position: &str) -> reqwest::Response {
+    let url = format!("{}/v1/accounts/store-1/days/{DAY}", pipeline.query);
+    let request = client().get(url).header("saldo-tenant", "acme").header("saldo-min-position", position);
+    request.send().await.unwrap()
+}
+
 /// The text behind an address.
 pub async fn text(url: &str) -> String {
     client().get(url).send().await.unwrap().text().await.unwrap()

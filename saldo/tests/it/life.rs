@@ -1,9 +1,13 @@
 //! Starting, being killed, stopping: what was acknowledged is there afterwards, and nothing else is.
 
-use testkit::{ChildProcess, free_port, temp_folder, wait_until, wait_until_async};
+use std::process::Command;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use testkit::{ChildProcess, free_port, nats_cli, temp_folder, wait_until, wait_until_async};
 
 use crate::{
-    http::{count, post, text},
+    http::{count, day, post, status, text},
     pipeline::{PATIENCE, Pipeline, runs, saldo, up, wait_for_end},
 };
 
@@ -117,6 +121,54 @@ async fn another_ingest_writes_into_the_same_log() {
     other.terminate().unwrap();
     assert!(other.wait(PATIENCE).unwrap().success());
     pipeline.stop();
+}
+
+/// As docs/operations.md describes it: what is stored is thrown away, the log stays, and positions given out before say nothing.
+#[tokio::test]
+async fn a_raised_epoch_and_an_empty_store_begin_anew_from_the_log() {
+    let folder = temp_folder().unwrap();
+    let pipeline = Pipeline::start(folder.path());
+    post(&pipeline, "a").await;
+    let before = post(&pipeline, "b").await;
+    assert!(before.starts_with("1."), "{before}");
+    assert_eq!(count(&pipeline, &before).await, 2);
+    raise_epoch(&pipeline);
+    pipeline.stop();
+    std::fs::remove_dir_all(folder.path().join("store")).unwrap();
+
+    let pipeline = Pipeline::start(folder.path());
+    let after = post(&pipeline, "c").await;
+    assert!(after.starts_with("2."), "{after}");
+    assert_eq!(count(&pipeline, &after).await, 3);
+    assert_eq!(status(&pipeline, &before).await, StatusCode::GONE);
+    let told = wait_until_async("a complete answer", PATIENCE, async || {
+        let day = day(&pipeline, &after).await;
+        (day["complete"] == true).then_some(day["position"].as_str()?.to_owned())
+    });
+    assert_eq!(told.await.unwrap(), after, "workers and query speak of the same epoch");
+    pipeline.stop();
+}
+
+/// An edit of the stream's metadata names all of it, with the other epoch.
+fn raise_epoch(pipeline: &Pipeline) {
+    let nats = |arguments: &[&str]| {
+        let mut command = Command::new(nats_cli().unwrap());
+        let output = command.args(["--server", &pipeline.nats]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let stream: Value = serde_json::from_slice(&nats(&["stream", "info", "LAUNCHES", "--json"])).unwrap();
+    let metadata = stream["config"]["metadata"].as_object().unwrap();
+    let told = metadata.iter().filter(|(key, _)| key.starts_with("saldo."));
+    let pairs = told.map(|(key, value)| match key.as_str() {
+        "saldo.epoch" => "saldo.epoch=2".to_owned(),
+        _ => format!("{key}={}", value.as_str().unwrap()),
+    });
+    let pairs: Vec<String> = pairs.collect();
+    assert_eq!(pairs.len(), 4, "{pairs:?}");
+    let mut arguments = vec!["stream", "edit", "LAUNCHES", "--force"];
+    arguments.extend(pairs.iter().flat_map(|pair| ["--metadata", pair]));
+    nats(&arguments);
 }
 
 #[tokio::test]
