@@ -44,15 +44,20 @@ impl Parked {
     pub async fn ensure(client: &Client, settings: &ParkedSettings) -> Result<Self, LogError> {
         let name = subjects::PARKED_STREAM;
         let found = stream::make_or_find(client, name, &stream::parked_config(settings)).await?;
-        stream::check_kept_for_ever(name, &found.config)?;
-        let once = found.config["discard_new_per_subject"] == true && found.config["max_msgs_per_subject"] == 1;
-        if !once || found.config["metadata"][stream::META_PARKED] != stream::WIRE_VERSION {
-            return Err(LogError::NotOurs(format!(
-                "the stream {name} does not keep one message a subject: it was not made by this program, remove or rename it"
-            )));
-        }
+        check(&found)?;
         let adapted = stream::adapt(client, name, found, settings.max_bytes, settings.replicas).await;
         adapted.map_err(NatsError::from)?;
+        Ok(Self { client: client.clone() })
+    }
+
+    /// Checks the stream that somebody has made, and changes nothing of it.
+    ///
+    /// # Errors
+    /// As [`crate::Log::open`].
+    pub async fn open(client: &Client) -> Result<Self, LogError> {
+        let name = subjects::PARKED_STREAM;
+        let found = stream::info(client, name).await?.ok_or_else(|| LogError::Missing(name.to_owned()))?;
+        check(&found)?;
         Ok(Self { client: client.clone() })
     }
 
@@ -84,4 +89,17 @@ impl Parked {
         let found = stream::info(&self.client, subjects::PARKED_STREAM).await?;
         Ok(found.map_or(0, |info| info.state.messages))
     }
+}
+
+/// Whether the stream keeps what this program parks: each message once, for ever.
+fn check(found: &stream::StreamInfo) -> Result<(), LogError> {
+    let name = subjects::PARKED_STREAM;
+    stream::check_kept_for_ever(name, &found.config)?;
+    let once = found.config["discard_new_per_subject"] == true && found.config["max_msgs_per_subject"] == 1;
+    if once && found.config["metadata"][stream::META_PARKED] == stream::WIRE_VERSION {
+        return Ok(());
+    }
+    Err(LogError::NotOurs(format!(
+        "the stream {name} does not keep one message a subject: it was not made by this program, remove or rename it"
+    )))
 }

@@ -20,10 +20,13 @@ pub enum Command {
     Up(UpArguments),
     /// Run ingest alone against a NATS that is running
     Ingest(IngestArguments),
-    /// Run the aggregator alone (needs a store that several processes can share)
-    Aggregator,
-    /// Run query alone (needs a store that several processes can share)
-    Query,
+    /// Run the aggregator alone against a NATS and a CQL store that are running
+    Aggregator(AggregatorArguments),
+    /// Run query alone against a NATS and a CQL store that are running
+    Query(QueryArguments),
+    /// Look after the tables of the CQL store
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Post a month of believable launches to a running pipeline and print what it makes of them
     Demo(DemoArguments),
     /// Become another program that dies with its parent
@@ -66,6 +69,35 @@ pub struct IngestArguments {
     /// The NATS to publish to [SALDO_NATS] [default: 127.0.0.1:4222]
     #[arg(long, value_name = "ADDR")]
     pub nats: Option<String>,
+}
+
+/// `saldo aggregator`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AggregatorArguments {
+    /// Where health and metrics are [SALDO_AGGREGATOR] [default: 127.0.0.1:8082]
+    #[arg(long, value_name = "ADDR")]
+    pub aggregator: Option<String>,
+    /// The NATS with the log [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "ADDR")]
+    pub nats: Option<String>,
+}
+
+/// `saldo query`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QueryArguments {
+    /// Where to listen [SALDO_QUERY] [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub query: Option<String>,
+    /// The NATS with the change notices [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "ADDR")]
+    pub nats: Option<String>,
+}
+
+/// `saldo schema`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Make the keyspace and its tables, or bring them up to date; may be run again at any time
+    Apply,
 }
 
 /// `saldo demo`.

@@ -2,10 +2,12 @@
 
 mod address;
 mod cli;
+mod cql_store;
 mod demo;
 mod nats_client;
 mod nats_server;
 mod one_service;
+mod schema;
 mod signals;
 mod telemetry;
 mod up;
@@ -14,14 +16,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, SchemaCommand};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(arguments) => up::up(&arguments),
         Command::Ingest(arguments) => one_service::ingest(&arguments),
-        Command::Aggregator => one_service::needs_shared_store("aggregator"),
-        Command::Query => one_service::needs_shared_store("query"),
+        Command::Aggregator(arguments) => one_service::aggregator(&arguments),
+        Command::Query(arguments) => one_service::query(&arguments),
+        Command::Schema(SchemaCommand::Apply) => schema::apply(),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
     };

@@ -1,67 +1,133 @@
-//! One service by itself.
+//! One service by itself, against servers that are running. It waits for them.
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::{Context, bail};
-use nats::{Client, Log};
+use anyhow::Context;
+use nats::{Changes, Client, Log, LogError, NatsError, Parked};
 use retry::{Backoff, Shutdown, retry};
 use service::Variables;
 use tokio::net::TcpListener;
 
-use crate::{address, cli::IngestArguments, nats_client, signals::Signals, telemetry};
+use crate::{
+    address,
+    cli::{AggregatorArguments, IngestArguments, QueryArguments},
+    cql_store, nats_client,
+    signals::Signals,
+    telemetry,
+};
 
 /// Delays between attempts to reach NATS and the log at the start.
 const FIRST_DELAY_MS: u64 = 100;
 const LONGEST_DELAY_MS: u64 = 5_000;
-/// How long ingest may take to stop: for its slowest client.
+/// How long a service may take to stop: for its slowest client, or one commit.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Ingest against a NATS that is running, with a log that somebody has made. It waits for both.
+/// Ingest.
 ///
 /// # Errors
 /// An option or a variable cannot be used, or the log is not one that this program writes.
 pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
-    telemetry::init(&variables, "info")?;
+    let listen = place(&arguments.ingest, &variables, "SALDO_INGEST", "127.0.0.1:8080")?;
+    let nats = nats_place(&arguments.nats, &variables)?;
+    let config = ingest::IngestConfig::from_variables(&variables)?;
+    let clock = ingest::Clock::from_variables(&variables);
+    run(&variables, listen, async move |listener, shutdown| {
+        let client = reach_nats(nats, "saldo ingest", &shutdown).await?;
+        let log = open_log(&client, &shutdown).await?;
+        let registry = service::metrics::registry();
+        let dependencies = ingest::Dependencies { client, log, registry, clock };
+        ingest::run(config, listener, dependencies, shutdown).await
+    })
+}
+
+/// The aggregator, for all lanes.
+///
+/// # Errors
+/// An option or a variable cannot be used, or log or store are not what this program works with.
+pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
+    let variables = Variables::of_process();
+    let listen = place(&arguments.aggregator, &variables, "SALDO_AGGREGATOR", "127.0.0.1:8082")?;
+    let nats = nats_place(&arguments.nats, &variables)?;
+    let config = aggregator::AggregatorConfig::from_variables(&variables)?;
+    let store_config = cql_store::config(&variables, "`saldo aggregator` alone")?;
+    run(&variables, listen, async move |listener, shutdown| {
+        let client = reach_nats(nats, "saldo aggregator", &shutdown).await?;
+        let log = open_log(&client, &shutdown).await?;
+        let parked = open_parked(&client, &shutdown).await?;
+        let store = cql_store::connect(&store_config, &shutdown).await?;
+        let changes = Changes::new(client, log.identity().epoch);
+        aggregator::run(config, listener, aggregator::Dependencies { log, changes, parked, store }, shutdown).await
+    })
+}
+
+/// Query.
+///
+/// # Errors
+/// An option or a variable cannot be used, or the store is not what this program reads.
+pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
+    let variables = Variables::of_process();
+    let listen = place(&arguments.query, &variables, "SALDO_QUERY", "127.0.0.1:8081")?;
+    let nats = nats_place(&arguments.nats, &variables)?;
+    let config = query::QueryConfig::from_variables(&variables, nats_client::config(nats, "saldo query"))?;
+    let store_config = cql_store::config(&variables, "`saldo query` alone")?;
+    run(&variables, listen, async move |listener, shutdown| {
+        let store = cql_store::connect(&store_config, &shutdown).await?;
+        query::run(config, listener, store, shutdown).await
+    })
+}
+
+/// Listens, and runs the service until a signal; that it was stopped while it still waited for a server is no error.
+fn run(
+    variables: &Variables,
+    listen: SocketAddr,
+    service: impl AsyncFnOnce(TcpListener, Shutdown) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    telemetry::init(variables, "info")?;
     service::http::open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(run_ingest(arguments, &variables))
-}
-
-async fn run_ingest(arguments: &IngestArguments, variables: &Variables) -> anyhow::Result<()> {
-    let chosen = |given: &Option<String>, name: &str, default: &str| {
-        let text = given.clone().or_else(|| variables.text(name).map(str::to_owned));
-        address::parse(name, &text.unwrap_or_else(|| default.to_owned()))
-    };
-    let listen = chosen(&arguments.ingest, "SALDO_INGEST", "127.0.0.1:8080")?;
-    let nats = chosen(&arguments.nats, "SALDO_NATS", "127.0.0.1:4222")?;
-    let config = ingest::IngestConfig::from_variables(variables)?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("ingest cannot listen on {listen}"))?;
-    let shutdown = Shutdown::new();
-    tokio::spawn(pass_on(Signals::listen()?, shutdown.clone()));
-
-    match reach_log(nats, &shutdown).await {
-        Ok((client, log)) => {
-            let registry = service::metrics::registry();
-            let clock = ingest::Clock::from_variables(variables);
-            let dependencies = ingest::Dependencies { client, log, registry, clock };
-            ingest::run(config, listener, dependencies, shutdown).await
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        tracing::info!(address = %listener.local_addr()?, "listening");
+        let shutdown = Shutdown::new();
+        tokio::spawn(pass_on(Signals::listen()?, shutdown.clone()));
+        match service(listener, shutdown.clone()).await {
+            Err(_) if shutdown.is_begun() => Ok(()),
+            outcome => outcome,
         }
-        Err(_) if shutdown.is_begun() => Ok(()),
-        Err(error) => Err(error),
-    }
+    })
 }
 
-/// Connects and opens the log, as often as it takes.
-async fn reach_log(nats: SocketAddr, shutdown: &Shutdown) -> anyhow::Result<(Client, Log)> {
-    let client_config = nats_client::config(nats, "saldo ingest");
-    let mut backoff = Backoff::new(FIRST_DELAY_MS, LONGEST_DELAY_MS);
-    let connect = || Client::connect(&client_config);
-    let client = retry("connecting to NATS", &mut backoff, shutdown, nats::NatsError::retry_helps, connect).await?;
-    backoff.reset();
-    let open = || Log::open(&client, nats_client::STREAM_EPOCH);
-    let log = retry("opening the log", &mut backoff, shutdown, nats::LogError::retry_helps, open).await?;
-    Ok((client, log))
+/// The address given, else the variable's, else the default.
+fn place(given: &Option<String>, variables: &Variables, name: &str, default: &str) -> anyhow::Result<SocketAddr> {
+    let text = given.clone().or_else(|| variables.text(name).map(str::to_owned));
+    address::parse(name, &text.unwrap_or_else(|| default.to_owned()))
+}
+
+fn nats_place(given: &Option<String>, variables: &Variables) -> anyhow::Result<SocketAddr> {
+    place(given, variables, "SALDO_NATS", "127.0.0.1:4222")
+}
+
+/// Connects, as often as it takes.
+async fn reach_nats(nats: SocketAddr, name: &str, shutdown: &Shutdown) -> anyhow::Result<Client> {
+    let config = nats_client::config(nats, name);
+    let connect = || Client::connect(&config);
+    Ok(retry("connecting to NATS", &mut backoff(), shutdown, NatsError::retry_helps, connect).await?)
+}
+
+/// Opens the log that somebody has made, as often as it takes.
+async fn open_log(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Log> {
+    let open = || Log::open(client, nats_client::STREAM_EPOCH);
+    Ok(retry("opening the log", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
+}
+
+async fn open_parked(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Parked> {
+    let open = || Parked::open(client);
+    Ok(retry("opening the parked stream", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
+}
+
+fn backoff() -> Backoff {
+    Backoff::new(FIRST_DELAY_MS, LONGEST_DELAY_MS)
 }
 
 /// The first signal begins the stop, the second ends at once.
@@ -69,16 +135,4 @@ async fn pass_on(mut signals: Signals, shutdown: Shutdown) {
     signals.stop().await;
     shutdown.begin(GRACE);
     signals.end_at_next().await;
-}
-
-/// The aggregator and the query read and write one store. The embedded store belongs to one process, so that they run
-/// together in `saldo up`; by themselves they need a store that several processes share.
-///
-/// # Errors
-/// Always, for now: that store is not there yet.
-pub fn needs_shared_store(service: &str) -> anyhow::Result<()> {
-    bail!(
-        "`saldo {service}` alone needs a store that several processes share, and this version has the embedded one only, \
-         which belongs to one process: use `saldo up`"
-    )
 }

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     run::{Outcome, output},
-    tools::{Version, nats_cli, nats_server, version_in},
+    tools::{Version, cassandra, nats_cli, nats_server, version_in},
 };
 
 /// The oldest Rust that compiles the workspace.
@@ -36,6 +36,8 @@ fn rows() -> Vec<Row> {
     let cli = nats_cli::find().map(|path| path.display().to_string());
     let pip = program("python3", &["-m", "pip", "--version"]);
     let go = program_since("go", &["version"], OLDEST_GO);
+    let maven = program("mvn", &["-B", "-version"]);
+    let jars = cassandra::find().map(|folder| folder.display().to_string());
     let installer = pip.is_some() || go.is_some();
     vec![
         row("rustc", "everything", program_since("rustc", &["--version"], OLDEST_RUST), "install Rust 1.95 by rustup"),
@@ -49,6 +51,12 @@ fn rows() -> Vec<Row> {
         },
         Row { replaceable: cli.is_some(), ..row("go", "getting the nats CLI", go.clone(), nats_cli::ADVICE) },
         Row { replaceable: go.is_some(), ..row("nats", "test", cli, cli_advice(go.is_some())) },
+        row("java 17", "test", cassandra::java(), cassandra::JAVA_ADVICE),
+        Row {
+            replaceable: jars.is_some(),
+            ..row("maven", "getting Cassandra", maven.clone(), cassandra::MAVEN_ADVICE)
+        },
+        Row { replaceable: maven.is_some(), ..row("cassandra", "test", jars, jars_advice(maven.is_some())) },
     ]
 }
 
@@ -62,6 +70,10 @@ fn server_advice(installer: bool) -> &'static str {
 
 fn cli_advice(go: bool) -> &'static str {
     if go { "nothing to do: `cargo xtask test` builds it into .tools" } else { nats_cli::ADVICE }
+}
+
+fn jars_advice(maven: bool) -> &'static str {
+    if maven { "nothing to do: `cargo xtask test` gets it into .tools" } else { cassandra::MAVEN_ADVICE }
 }
 
 fn row(name: &'static str, needed_for: &'static str, found: Option<String>, advice: &'static str) -> Row {

@@ -15,7 +15,7 @@ use crate::{
     documented, layers,
     root::root,
     run::{Outcome, cargo, run},
-    tools::{nats_cli, nats_server},
+    tools::{cassandra, nats_cli, nats_server},
 };
 use tally::Tally;
 
@@ -33,6 +33,7 @@ pub fn test() -> Outcome {
 fn all(steps: &mut Steps, tally: &mut Tally) -> Outcome {
     let nats_server = steps.time("nats-server", nats_server::ensure)?;
     let cli = thread::spawn(nats_cli::ensure);
+    let jars = thread::spawn(cassandra::ensure);
     steps.time("format", || run(&mut cargo_step(&["fmt", "--all", "--check"])))?;
     steps.time("layers", || layers::check(&root()))?;
     steps.time("variables", || documented::check(&root()))?;
@@ -40,14 +41,16 @@ fn all(steps: &mut Steps, tally: &mut Tally) -> Outcome {
     steps.time("clippy", || run(&mut cargo_step(&clippy)))?;
     steps.time("build tests", || run(&mut cargo_step(&["test", "--workspace", "--no-run"])))?;
     let nats_cli = steps.time("nats CLI", || join(cli))?;
+    let jars = steps.time("Cassandra", || join(jars))?;
     let mut tests = cargo_step(&["test", "--workspace", "--no-fail-fast"]);
     tests.env("SALDO_NATS_SERVER", nats_server).env("SALDO_NATS_CLI", nats_cli);
+    tests.env("SALDO_CASSANDRA_JARS", jars);
     steps.time("tests", || stream::run(&mut tests, tally))?;
     tally.verdict()
 }
 
-fn join(cli: thread::JoinHandle<Outcome<PathBuf>>) -> Outcome<PathBuf> {
-    cli.join().unwrap_or_else(|_| Err("building the nats CLI ended unexpectedly".to_owned()))
+fn join(getting: thread::JoinHandle<Outcome<PathBuf>>) -> Outcome<PathBuf> {
+    getting.join().unwrap_or_else(|_| Err("getting a tool ended unexpectedly".to_owned()))
 }
 
 /// Cargo as the steps use it: on a machine that builds once, incremental files only cost time and disk.

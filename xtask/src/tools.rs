@@ -1,5 +1,6 @@
 //! The tools that are not Rust: found on PATH, or got through their ordinary clients into `.tools` at a pinned version.
 
+pub mod cassandra;
 pub mod nats_cli;
 pub mod nats_server;
 pub mod postgres;

@@ -36,6 +36,19 @@ async fn a_message_is_parked_once_and_the_first_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_opened_as_it_was_made() {
+    let server = NatsServer::start().unwrap();
+    let client = connect(&server).await;
+    assert!(matches!(Parked::open(&client).await.unwrap_err(), LogError::Missing(_)));
+    Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: 1_000_000 }).await.unwrap();
+    let stream = Parked::open(&client).await.unwrap();
+    assert_eq!(stream.park(&parked(7, "first")).await.unwrap(), ParkOutcome::Stored);
+    let mut raw =
+        async_nats::jetstream::new(foreign_client(&server).await).get_stream("LAUNCHES_PARKED").await.unwrap();
+    assert_eq!(raw.info().await.unwrap().config.max_bytes, 1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_says_so_and_still_knows_what_it_has() {
     let server = NatsServer::start().unwrap();
     let small = ParkedSettings { replicas: 1, max_bytes: 8_192 };

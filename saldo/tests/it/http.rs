@@ -14,9 +14,14 @@ fn client() -> Client {
 
 /// Posts a launch of 1.00 to `store-1`; what is not acknowledged is posted again, as every client should.
 pub async fn post(pipeline: &Pipeline, id: &str) -> String {
+    post_to(&pipeline.ingest, id).await
+}
+
+/// The same to an ingest at this address.
+pub async fn post_to(ingest: &str, id: &str) -> String {
     let launch =
         json!({"id": id, "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"});
-    let url = format!("{}/v1/launches", pipeline.ingest);
+    let url = format!("{ingest}/v1/launches");
     let http = client();
     let posted = wait_until_async("an acknowledgement", PATIENCE, async || {
         let answer = http.post(&url).header("saldo-tenant", "acme").json(&launch).send().await.ok()?;
@@ -31,7 +36,12 @@ pub async fn post(pipeline: &Pipeline, id: &str) -> String {
 
 /// How many launches the day of `store-1` counts, at least as new as `position`.
 pub async fn count(pipeline: &Pipeline, position: &str) -> u64 {
-    let url = format!("{}/v1/accounts/store-1/days/{DAY}", pipeline.query);
+    count_at(&pipeline.query, position).await
+}
+
+/// The same of a query at this address.
+pub async fn count_at(query: &str, position: &str) -> u64 {
+    let url = format!("{query}/v1/accounts/store-1/days/{DAY}");
     let http = client();
     let read = wait_until_async("an answer that is new enough", PATIENCE, async || {
         let request = http.get(&url).header("saldo-tenant", "acme").header("saldo-min-position", position);

@@ -7,3 +7,4 @@ mod http;
 mod life;
 mod pipeline;
 mod refusals;
+mod services;

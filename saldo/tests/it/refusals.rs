@@ -99,6 +99,7 @@ fn another_number_of_partitions_is_refused_once_the_log_is_made() {
 #[test]
 fn services_that_need_a_shared_store_say_so() {
     for service in ["aggregator", "query"] {
-        assert!(refusal(saldo().arg(service)).contains("use `saldo up`"));
+        let said = refusal(saldo().arg(service));
+        assert!(said.contains("use `saldo up`") && said.contains("SALDO_SCYLLA_NODES"), "{said}");
     }
 }

@@ -126,7 +126,7 @@ impl Connected {
     ) -> Result<Vec<ChunkKey>, StoreError> {
         let (mut keys, mut known): (Vec<ChunkKey>, usize) = (Vec::new(), 0);
         let (tenant, account, date, bucket) = bucket_of(window, bucket);
-        let values = (tenant, account, date, bucket, bigint_bound(from.sequence), int(from.line), i32::MAX);
+        let values = (tenant, account, date, bucket, bigint_bound(from.sequence), int(from.line));
         let keep = |page: &QueryRowsResult| {
             for row in page.rows::<(i64, i32, i64, i32)>().map_err(unreadable)? {
                 let (first, first_line, last, last_line) = row.map_err(unreadable)?;

@@ -40,7 +40,7 @@ pub async fn apply(config: &ScyllaConfig, replication: &Replication) -> Result<i
     }
     let session = session::connect(config).await?;
     let keyspace = &config.keyspace;
-    // Without tablets by default and with the one strategy that both servers take.
+    // The one strategy that is right for every cluster, and no word about tablets, which Cassandra does not know.
     let copies: String = replication.iter().map(|(name, copies)| format!(", {}: {copies}", quoted(name))).collect();
     let make_keyspace = format!(
         "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{'class': 'NetworkTopologyStrategy'{copies}}}"

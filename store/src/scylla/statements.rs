@@ -62,7 +62,7 @@ impl Statements {
             format!("SELECT digests FROM {keyspace}.journal WHERE {WINDOW}"),
             format!(
                 "SELECT {CHUNK_KEY} FROM {keyspace}.journal WHERE {WINDOW} AND (first_sequence, first_line) <= (?, ?) \
-                 ORDER BY first_sequence DESC, first_line DESC, last_sequence DESC, last_line DESC LIMIT ?"
+                 ORDER BY first_sequence DESC, first_line DESC, last_sequence DESC, last_line DESC"
             ),
             format!("SELECT first_sequence, first_line FROM {keyspace}.journal WHERE {WINDOW} LIMIT 1"),
             format!(

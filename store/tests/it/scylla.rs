@@ -101,15 +101,15 @@ async fn the_schema_may_be_applied_again_and_by_two_at_once() {
 async fn a_keyspace_without_the_schema_or_with_a_newer_one_is_refused() {
     let server = Cassandra::shared().unwrap();
     let missing = config(&server, "schema_missing");
-    refused_with(connect_error(&missing).await, "run `saldo schema apply`");
+    refused_with(&connect_error(&missing).await, "run `saldo schema apply`");
     let newer = config(&server, "schema_newer");
     apply_schema(&newer, &replication()).await.unwrap();
     let session =
         scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
     let raise = "INSERT INTO schema_newer.schema_version (name, version) VALUES ('saldo', 1000) USING TIMESTAMP 1000";
     session.query_unpaged(raise, &[]).await.unwrap();
-    refused_with(connect_error(&newer).await, "schema version 1000");
-    refused_with(apply_schema(&newer, &replication()).await.unwrap_err(), "schema version 1000");
+    refused_with(&connect_error(&newer).await, "schema version 1000");
+    refused_with(&apply_schema(&newer, &replication()).await.unwrap_err(), "schema version 1000");
 }
 
 async fn connect_error(config: &ScyllaConfig) -> StoreError {
@@ -120,7 +120,7 @@ async fn connect_error(config: &ScyllaConfig) -> StoreError {
 }
 
 #[track_caller]
-fn refused_with(error: StoreError, words: &str) {
+fn refused_with(error: &StoreError, words: &str) {
     assert_eq!(error.kind, StoreErrorKind::Refused, "{error}");
     assert!(!error.retry_helps() && error.message.contains(words), "{error}");
 }
@@ -149,10 +149,10 @@ async fn a_guarded_server_is_reached_lost_and_found_again() {
     // A pause is found out later than it lasts here.
     config.commit_log_period_ms = 60_000;
     config.request_timeout_ms = 500;
-    refused_with(apply_schema(&config, &replication()).await.unwrap_err(), "does not let this user in");
+    refused_with(&apply_schema(&config, &replication()).await.unwrap_err(), "does not let this user in");
     config.user = Some(CASSANDRA_USER.to_owned());
     config.password = Some("wrong".to_owned());
-    refused_with(apply_schema(&config, &replication()).await.unwrap_err(), "does not let this user in");
+    refused_with(&apply_schema(&config, &replication()).await.unwrap_err(), "does not let this user in");
     config.password = Some(CASSANDRA_PASSWORD.to_owned());
     let plain = ScyllaConfig { tls_ca: None, ..config.clone() };
     assert_eq!(apply_schema(&plain, &replication()).await.unwrap_err().kind, StoreErrorKind::Unavailable);

@@ -1,0 +1,71 @@
+//! The services, each a process of its own, over a CQL store that they share.
+
+use std::process::Command;
+
+use nats::{Client, ClientConfig, Log, LogSettings, Parked, ParkedSettings};
+use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsServer, wait_until_async};
+
+use crate::{
+    http,
+    pipeline::{PATIENCE, refusal, saldo},
+};
+
+/// A verb with what it needs to find the servers.
+fn verb(words: &[&str], nats: &NatsServer, cassandra: &Cassandra) -> Command {
+    let mut command = saldo();
+    command.args(words).env("SALDO_NATS", format!("127.0.0.1:{}", nats.port()));
+    command.env("SALDO_SCYLLA_NODES", cassandra.address()).env("SALDO_SCYLLA_CONSISTENCY", "local_one");
+    command.env("SALDO_SCYLLA_REPLICATION", format!("{CASSANDRA_DATACENTER}:1"));
+    command
+}
+
+/// A service on a free port, and where that is.
+fn service(name: &str, nats: &NatsServer, cassandra: &Cassandra) -> (ChildProcess, String) {
+    let option = format!("--{name}");
+    let mut process = ChildProcess::spawn(verb(&[name, &option, "127.0.0.1:0"], nats, cassandra)).unwrap();
+    let line = process.wait_for_line("address=", PATIENCE).unwrap();
+    let address = line.rsplit_once("address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    (process, format!("http://{address}"))
+}
+
+async fn make_log(nats: &NatsServer) {
+    let config = ClientConfig {
+        url: nats.url(),
+        name: "test".to_owned(),
+        user: None,
+        password: None,
+        credentials_file: None,
+        connect_timeout_ms: 5_000,
+    };
+    let client = Client::connect(&config).await.unwrap();
+    Log::ensure(&client, &LogSettings { partitions: 4, replicas: 1, max_bytes: -1, epoch: 1 }).await.unwrap();
+    Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: -1 }).await.unwrap();
+}
+
+/// Without the schema they are refused; with it they wait for the log, and for each other; a launch posted to one is read
+/// from another.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_alone_share_the_cql_store() {
+    let (nats, cassandra) = (NatsServer::start().unwrap(), Cassandra::options().careless().start().unwrap());
+    let mut without_schema = verb(&["query", "--query", "127.0.0.1:0"], &nats, &cassandra);
+    assert!(refusal(&mut without_schema).contains("run `saldo schema apply`"));
+    for _ in 0..2 {
+        let output = verb(&["schema", "apply"], &nats, &cassandra).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let (mut aggregator, _) = service("aggregator", &nats, &cassandra);
+    let (mut query, query_url) = service("query", &nats, &cassandra);
+    let (mut ingest, ingest_url) = service("ingest", &nats, &cassandra);
+    make_log(&nats).await;
+    let mut position = String::new();
+    for id in ["one", "two", "one"] {
+        position = http::post_to(&ingest_url, id).await;
+    }
+    assert_eq!(http::count_at(&query_url, &position).await, 2);
+    let ready = async || (http::text(&format!("{query_url}/health/ready")).await.contains("ready")).then_some(());
+    wait_until_async("query to be ready", PATIENCE, ready).await.unwrap();
+    for process in [&mut ingest, &mut aggregator, &mut query] {
+        process.terminate().unwrap();
+        assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    }
+}
