@@ -54,6 +54,12 @@ pub struct Client {
     events: watch::Receiver<ConnectionEvents>,
 }
 
+/// For connections with TLS: a program that has more than one implementation compiled into it must say which, else the
+/// client panics where a server asks for TLS. Another part of the program may have chosen before.
+fn choose_cryptography() {
+    let _chosen_before = async_nats::rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     /// Connects once.
     ///
@@ -61,6 +67,7 @@ impl Client {
     /// `Refused` when the server does not accept the credentials or the configuration is wrong; otherwise `Unavailable`
     /// or `Timeout`: try again later.
     pub async fn connect(config: &ClientConfig) -> Result<Self, NatsError> {
+        choose_cryptography();
         let (event_sender, mut events) = watch::channel(ConnectionEvents::default());
         let options = options(config).await?.event_callback(move |event| {
             event_sender.send_modify(|events| note(events, &event));

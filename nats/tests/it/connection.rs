@@ -17,6 +17,15 @@ async fn a_connection_heals_by_itself_and_a_round_trip_proves_it() {
     assert!(client.is_connected());
 }
 
+/// The workspace as a whole has two implementations of TLS's cryptography in it, and then somebody must have chosen.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_can_be_configured_whatever_else_is_compiled_in() {
+    let server = NatsServer::start().unwrap();
+    connect(&server).await;
+    let roots = async_nats::rustls::RootCertStore::empty();
+    let _config = async_nats::rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_there_can_be_tried_again_and_wrong_credentials_cannot() {
     let config = ClientConfig {
