@@ -79,7 +79,8 @@ impl Caller {
                 Some(open) => open,
                 None => match TcpStream::connect(&self.address).await {
                     Ok(stream) => BufReader::new(stream),
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(number),
+                    // Reset before anything could be sent: it came in the moment in which the listener closed.
+                    Err(error) if is_refusal(&error) => return Ok(number),
                     Err(error) => return Err(error).context("neither refused nor connected"),
                 },
             };
@@ -116,6 +117,10 @@ impl Caller {
         }
         Ok((self.keeps && !answer.closes).then_some(connection))
     }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
 #[derive(Debug)]
