@@ -1,6 +1,6 @@
 //! The media types that are read.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use service::{Problem, problem::kinds};
 
 /// The form of a body.
@@ -12,8 +12,14 @@ pub(super) enum Form {
     Lines,
 }
 
-/// The form that the head names.
+/// The form that the head names. A compressed body has none: read as it is, it would be refused as bad JSON, which tells
+/// nobody what to do.
 pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        return Err(unsupported(
+            "the body is compressed, and compressed bodies are not read here: send it without Content-Encoding",
+        ));
+    }
     let value = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let Some(value) = value else { return Err(unsupported("the request has no Content-Type")) };
     let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
@@ -30,6 +36,12 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
+/// `identity` means that nothing was done to the body.
+fn is_plain(encoding: &HeaderValue) -> bool {
+    let mut encodings = encoding.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    encodings.all(|encoding| encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity"))
+}
+
 fn is_utf8(parameters: &str) -> bool {
     let mut pairs = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('='));
     pairs.all(|(name, value)| {
@@ -44,8 +56,6 @@ fn unsupported(what: &'static str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -59,5 +69,19 @@ mod tests {
         }
         assert!(read("application/x-www-form-urlencoded").unwrap_err().detail.contains("--data-binary"));
         assert!(form(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn compressed_bodies_are_refused_with_a_hint() {
+        let read = |encoding| {
+            let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            form(&HeaderMap::from_iter([json, (header::CONTENT_ENCODING, HeaderValue::from_static(encoding))]))
+        };
+        assert_eq!(read("identity"), Ok(Form::Json));
+        for encoding in ["gzip", "br", "identity, gzip", "zstd"] {
+            let refused = read(encoding).unwrap_err();
+            assert_eq!(refused.kind.slug, "unsupported_media_type", "{encoding}");
+            assert!(refused.detail.contains("without Content-Encoding"), "{}", refused.detail);
+        }
     }
 }

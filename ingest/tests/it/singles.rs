@@ -145,6 +145,12 @@ async fn heads_that_do_not_fit_are_refused() {
     let form = answer(ingest.request("application/x-www-form-urlencoded").body(launch("a").to_string())).await;
     assert_eq!((form.status, form.slug()), (415, "unsupported_media_type"));
     assert!(form.body["detail"].as_str().unwrap().contains("--data-binary"));
+    let gzip = ingest.request("application/json").header("content-encoding", "gzip").body(vec![0x1f, 0x8b, 8]);
+    let gzip = answer(gzip).await;
+    assert_eq!((gzip.status, gzip.slug()), (415, "unsupported_media_type"));
+    assert!(gzip.body["detail"].as_str().unwrap().contains("without Content-Encoding"));
+    let plain = ingest.request("application/json").header("content-encoding", "identity");
+    assert_eq!(answer(plain.body(launch("plain").to_string())).await.status, 201);
     let bare = |tenant: Option<&str>| {
         let request = ingest.http.post(ingest.url("/v1/launches")).header("content-type", "application/json");
         let request = tenant.map_or(request.try_clone().unwrap(), |tenant| request.header("saldo-tenant", tenant));
