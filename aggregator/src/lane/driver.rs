@@ -7,7 +7,6 @@ use std::{
 };
 
 use protocol::{
-    log::LogMessage,
     notice::Notice,
     worker::{Step, Worker},
 };
@@ -17,12 +16,13 @@ use tracing::info;
 use super::{
     Ended, Lane,
     confirming::{Confirmed, Confirming},
-    ends::Ends,
+    ends::{Ends, LaneEnd},
     flight::{Flight, Landed},
     notifier::Notifier,
     pace::Pace,
     reading::{Incoming, Reading},
     report::Report,
+    verify::Fetched,
 };
 use crate::{compute::compute, metrics::RestartReason};
 
@@ -132,7 +132,7 @@ impl Driver {
         let now_ms = self.clock.now_ms();
         match landed? {
             Landed::Looked(state) => self.worker.store_says(&state)?,
-            Landed::Fetched(found) => self.verified(&found)?,
+            Landed::Fetched(fetched) => self.verified(&fetched)?,
             Landed::Loaded(loaded) => compute(self.run_bytes, || self.worker.loaded(loaded)),
             Landed::Parked => self.worker.parked(),
             Landed::Committed => {
@@ -158,8 +158,9 @@ impl Driver {
         Ok(())
     }
 
-    fn verified(&mut self, found: &[Option<LogMessage>]) -> Result<(), Ended> {
-        self.worker.verify(found)?;
+    fn verified(&mut self, fetched: &Fetched) -> Result<(), Ended> {
+        self.worker.verify(&fetched.found)?;
+        self.ends_at(fetched.end);
         self.must_verify = false;
         if !self.is_started {
             self.is_started = true;
@@ -277,10 +278,14 @@ impl Driver {
     /// Every second, as long as the log tells the lane's end: a heartbeat with an old end would promise too much.
     fn heartbeat(&mut self) -> Result<(), Ended> {
         let end = *self.ends.receiver.borrow_and_update();
-        self.worker.log_ends_at(end.sequence);
-        self.report.ends_at(end);
+        self.ends_at(end);
         self.send(self.worker.heartbeat());
         Ok(())
+    }
+
+    fn ends_at(&mut self, end: LaneEnd) {
+        self.worker.log_ends_at(end.sequence);
+        self.report.ends_at(end);
     }
 
     /// The store was asked about itself. That it is another one is found out by whatever is in flight, too, and that lands

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use protocol::log::LogMessage;
 use tokio::{
     sync::watch::{Receiver, Sender, channel},
     time::{Instant, MissedTickBehavior, interval, timeout},
@@ -21,6 +22,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct LaneEnd {
     pub(super) sequence: u64,
     pub(super) time_ms: i64,
+}
+
+impl LaneEnd {
+    pub(super) fn of(last: Option<LogMessage>) -> Self {
+        last.map_or_else(Self::default, |message| Self { sequence: message.sequence, time_ms: message.time_ms })
+    }
 }
 
 /// Asks for the lane's end until it is dropped; each answer is a change of the receiver, also when it is the same again.
@@ -58,6 +65,5 @@ async fn ask_for_ever(lane: Arc<Lane>, ends: Sender<LaneEnd>) {
 async fn ask(lane: &Lane) -> Result<LaneEnd, String> {
     let answer = timeout(ANSWER_TIMEOUT, lane.dependencies.log.lane_end(lane.partition())).await;
     let message = answer.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
-    Ok(message
-        .map_or_else(LaneEnd::default, |message| LaneEnd { sequence: message.sequence, time_ms: message.time_ms }))
+    Ok(LaneEnd::of(message))
 }

@@ -6,20 +6,23 @@ use std::{sync::Arc, time::Instant};
 use protocol::{
     commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded},
-    log::{LogMark, LogMessage},
+    log::LogMark,
     parked::ParkedMessage,
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Ended, Lane, parking, verify};
+use super::{
+    Ended, Lane, parking,
+    verify::{self, Fetched},
+};
 use crate::{FailPoint, store_gate::GateError};
 
 /// What has come of a flight.
 pub(super) enum Landed {
     /// What is stored of the partition.
     Looked(PartitionState),
-    /// What the log has at the marks.
-    Fetched(Vec<Option<LogMessage>>),
+    /// What the log has at the marks, and where the lane ends.
+    Fetched(Fetched),
     /// What the store has.
     Loaded(Loaded),
     /// The bad lines are parked, or counted.

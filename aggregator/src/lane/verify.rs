@@ -4,13 +4,21 @@ use nats::LogError;
 use protocol::log::{LogMark, LogMessage};
 use retry::{Backoff, RetryError, retry};
 
-use super::{Ended, Lane};
+use super::{Ended, Lane, ends::LaneEnd};
 
 /// Delays between attempts while the log does not answer.
 const VERIFY_DELAYS_MS: (u64, u64) = (50, 2_000);
 
-/// What the log has at `marks`, in the same order, once the stream is known to be the one that this service opened.
-pub(super) async fn fetch(lane: &Lane, marks: &[LogMark]) -> Result<Vec<Option<LogMessage>>, Ended> {
+/// What the log says when it is asked whether it is still the same.
+pub(super) struct Fetched {
+    /// What it has at the marks, in their order.
+    pub(super) found: Vec<Option<LogMessage>>,
+    /// Where the lane ends. A worker that announces itself without knowing this would promise that nothing waits.
+    pub(super) end: LaneEnd,
+}
+
+/// What the log has at `marks` and where the lane ends, once the stream is known to be the one that this service opened.
+pub(super) async fn fetch(lane: &Lane, marks: &[LogMark]) -> Result<Fetched, Ended> {
     let mut backoff = Backoff::new(VERIFY_DELAYS_MS.0, VERIFY_DELAYS_MS.1);
     let fetched = retry("verifying the log", &mut backoff, &lane.shutdown, LogError::retry_helps, || once(lane, marks));
     fetched.await.map_err(|error| match error {
@@ -19,7 +27,7 @@ pub(super) async fn fetch(lane: &Lane, marks: &[LogMark]) -> Result<Vec<Option<L
     })
 }
 
-async fn once(lane: &Lane, marks: &[LogMark]) -> Result<Vec<Option<LogMessage>>, LogError> {
+async fn once(lane: &Lane, marks: &[LogMark]) -> Result<Fetched, LogError> {
     let log = &lane.dependencies.log;
     let fetch = async {
         log.verify().await?;
@@ -27,7 +35,8 @@ async fn once(lane: &Lane, marks: &[LogMark]) -> Result<Vec<Option<LogMessage>>,
         for mark in marks {
             found.push(log.message_at(mark.sequence).await?);
         }
-        Ok(found)
+        let end = LaneEnd::of(log.lane_end(lane.partition()).await?);
+        Ok(Fetched { found, end })
     };
     let outcome: Result<_, LogError> = fetch.await;
     if outcome.is_err() {

@@ -1,6 +1,6 @@
 //! What others hear of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::BusinessDate;
 use nats::{Changes, NoticeEvent, Notices};
@@ -27,6 +27,31 @@ async fn a_start_is_announced_and_every_second_repeats_it() -> anyhow::Result<()
         anyhow::ensure!((notice.from, notice.to, notice.end, notice.replaying) == (0, 0, 0, false), "{notice:?}");
         anyhow::ensure!(notice.changed == Changed::Accounts(Vec::new()) && notice.epoch == 1);
         heard[usize::from(notice.partition)] += 1;
+    }
+    aggregator.stop().await
+}
+
+/// Whoever hears only this one must know that something waits, or would call an old day complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_notice_of_a_start_knows_what_waits_on_the_log() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    world.publish(&random_messages(82, 60)).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    aggregator.stop().await?;
+    world.publish(&random_messages(83, 60)).await?;
+    let mut applied = BTreeMap::new();
+    for partition in 0..PARTITIONS {
+        applied.insert(partition, world.applied(partition).await);
+    }
+
+    let mut notices = Changes::new(world.client.clone(), 1).subscribe().await?;
+    let aggregator = world.start().await?;
+    while !applied.is_empty() {
+        let notice = next(&mut notices).await?;
+        let Some(applied) = applied.remove(&notice.partition) else { continue };
+        let end = world.log.lane_end(notice.partition).await?.map(|message| message.sequence);
+        anyhow::ensure!(Some(notice.to) == applied && Some(notice.end) == end && end > applied, "{notice:?}");
     }
     aggregator.stop().await
 }
