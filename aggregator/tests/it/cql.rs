@@ -46,11 +46,15 @@ async fn a_server_that_is_killed_and_one_that_loses_acknowledged_rows() -> anyho
     })
     .await?;
 
+    let commits = aggregator.metric("commits_total", "").await?;
     let mut published = Box::pin(publish_slowly(&mut world, 61));
     tokio::select! {
         published = &mut published => anyhow::bail!("nothing was left to be published: {published:?}"),
-        () = tokio::time::sleep(Duration::from_millis(300)) => server.kill()?,
+        loaded = wait_until_async("a commit under load", DEADLINE, async || {
+            (aggregator.metric("commits_total", "").await.ok()? > commits).then_some(())
+        }) => loaded?,
     }
+    server.kill()?;
     aggregator.wait_until_not_ready("the store").await?;
     server.restart()?;
     published.await?;
@@ -82,6 +86,7 @@ async fn a_server_that_is_killed_and_one_that_loses_acknowledged_rows() -> anyho
 async fn publish_slowly(world: &mut World, seed: u64) -> anyhow::Result<()> {
     for messages in random_messages(seed, 600).chunks(30) {
         world.publish(messages).await?;
+        // The publisher's own pace: the load lasts while the server goes.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

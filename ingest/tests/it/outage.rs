@@ -108,6 +108,7 @@ async fn a_bulk_that_breaks_midway_says_what_is_certain_and_can_be_posted_again(
     let mut next = 3_000;
     while sender.send(Ok(lines(next..next + 1_000).join("\n") + "\n")).await.is_ok() {
         next += 1_000;
+        // The client's own pace: it sends until it is cut off, and should not have sent gigabytes by then.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(sender);

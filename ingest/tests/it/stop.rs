@@ -40,6 +40,7 @@ async fn every_acknowledged_launch_is_on_the_log_and_every_request_is_answered()
     let address = ingest.address;
     let clients: Vec<_> = (0..16).map(|client| tokio::spawn(post_until_refused(address, client))).collect();
     let chunks = futures_util::stream::unfold(0_usize, async |number| {
+        // The client's own pace, so that the singles beside it get through.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let text = lines(number * 100..number * 100 + 100).join("\n") + "\n";
         Some((Ok::<_, std::io::Error>(text), number + 1))

@@ -82,6 +82,7 @@ pub(crate) async fn next_event(reader: &mut LaneReader) -> ReadEvent {
         loop {
             match reader.next().await {
                 Ok(event) => return event,
+                // As the reader asks of its caller: wait a little and call again.
                 Err(error) if error.retry_helps() => tokio::time::sleep(Duration::from_millis(50)).await,
                 Err(error) => panic!("the reader gave up: {error}"),
             }

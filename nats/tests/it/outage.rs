@@ -25,6 +25,7 @@ fn keep_publishing(publisher: Publisher, name: String, stop: Arc<AtomicBool>) ->
             let name = format!("{name}-{number}");
             match publish(&publisher, 0, batch(&name, 1)).await {
                 Ok(_) => acknowledged.push(format!("{name}.0")),
+                // Refused at once: a pause, so that the writers do not take the processor from what they wait for.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

@@ -4,7 +4,7 @@ use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use aggregator::{AggregatorConfig, Dependencies};
 use ledger::{BusinessDate, Grain, Tenant};
-use nats::{Changes, Client, ClientConfig, Log, LogSettings, Parked, ParkedSettings, subjects};
+use nats::{Changes, Client, ClientConfig, Log, LogSettings, NoticeEvent, Parked, ParkedSettings, subjects};
 use retry::Shutdown;
 use store::{AccountRead, Store};
 use testkit::{NatsServer, NatsServerOptions, TempDir, wait_until_async};
@@ -119,14 +119,13 @@ impl World {
 
     /// Starts an aggregator over log and store.
     pub async fn start(&self) -> anyhow::Result<Running> {
-        Running::start(
-            self.config.clone(),
-            self.client.clone(),
-            self.log.clone(),
-            self.parked.clone(),
-            self.store.clone(),
-        )
-        .await
+        self.start_over(Arc::clone(&self.store) as _).await
+    }
+
+    /// Starts an aggregator with its own view of the store.
+    pub async fn start_over(&self, store: Arc<dyn Store>) -> anyhow::Result<Running> {
+        let (log, parked) = (self.log.clone(), self.parked.clone());
+        Running::start(self.config.clone(), self.client.clone(), log, parked, store).await
     }
 
     /// Waits until everything on the log is applied.
@@ -137,6 +136,19 @@ impl World {
                 (self.applied(partition).await? >= end).then_some(())
             })
             .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every lane has sent so many notices more: each sends one every second, whether or not it commits.
+    pub async fn wait_for_heartbeats(&self, count: usize) -> anyhow::Result<()> {
+        let mut notices = Changes::new(self.client.clone(), self.log.identity().epoch).subscribe().await?;
+        let mut heard = vec![0; usize::from(PARTITIONS)];
+        while heard.iter().any(|heard| *heard < count) {
+            match tokio::time::timeout(DEADLINE, notices.next()).await? {
+                Some(NoticeEvent::Notice(notice)) => heard[usize::from(notice.partition)] += 1,
+                other => anyhow::bail!("{other:?}"),
+            }
         }
         Ok(())
     }
