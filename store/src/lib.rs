@@ -11,9 +11,11 @@ mod page;
 mod port;
 mod scylla;
 mod simulated;
+mod wrapper;
 
 pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use error::{StoreError, StoreErrorKind};
 pub use port::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store};
 pub use scylla::{Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, apply_schema};
 pub use simulated::MemoryStore;
+pub use wrapper::{Call, StoreWrapper};

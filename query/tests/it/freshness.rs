@@ -1,5 +1,7 @@
 //! The cache, and when it is passed by.
 
+use store::Call;
+
 use crate::world::{Entry, World};
 
 const DAY: &str = "/v1/accounts/a/days/2026-01-02";
@@ -32,12 +34,12 @@ async fn many_readers_of_one_day_share_one_read() {
     let mut world = World::new().await;
     let position = world.post(&[Entry::credit("a", "2026-01-02", "1", "1.00")]).await;
     world.ask("/v1/accounts/b/balance").at_least(&position, 10_000).send().await;
-    world.gate.hold(true);
+    world.gate.hold(Some(Call::AccountView));
     let before = world.gate.reads();
     let readers: Vec<_> = (0..50).map(|_| tokio::spawn(world.ask(DAY).at_least(&position, 10_000).send())).collect();
     let joined = async |world: &World| (world.metric("saldo_query_joined_fills_total").await >= 49.0).then_some(());
     world.wait_for("49 readers who joined", joined).await;
-    world.gate.hold(false);
+    world.gate.hold(None);
     for reader in readers {
         let answer = reader.await.unwrap();
         assert_eq!((answer.status, answer.json()["currencies"][0]["closing"].clone()), (200, "1.00".into()));
@@ -48,7 +50,7 @@ async fn many_readers_of_one_day_share_one_read() {
 #[tokio::test]
 async fn a_reader_with_a_newer_position_does_not_join_an_older_read() {
     let mut world = with_cached_day().await;
-    world.gate.hold(true);
+    world.gate.hold(Some(Call::AccountView));
     let path = "/v1/accounts/a/days/2026-01-01";
     let older = tokio::spawn(world.ask(path).send());
     let filled = async |world: &World| (world.metric("saldo_query_fills_total").await >= 2.0).then_some(());
@@ -57,7 +59,7 @@ async fn a_reader_with_a_newer_position_does_not_join_an_older_read() {
     let newer = tokio::spawn(world.ask(path).at_least(&position, 10_000).send());
     let filled = async |world: &World| (world.metric("saldo_query_fills_total").await >= 3.0).then_some(());
     world.wait_for("the newer read", filled).await;
-    world.gate.hold(false);
+    world.gate.hold(None);
     let (older, newer) = (older.await.unwrap(), newer.await.unwrap());
     assert_ne!(older.header("saldo-position"), position, "it carries the position of its beginning");
     assert_eq!(newer.header("saldo-position"), position);

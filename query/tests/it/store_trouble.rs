@@ -1,5 +1,7 @@
 //! A store that fails, is reopened, or makes the service stumble.
 
+use store::Call;
+
 use crate::world::{Entry, World};
 
 const DAY: &str = "/v1/accounts/a/days/2026-01-02";
@@ -36,13 +38,13 @@ async fn while_the_store_is_away_what_is_cached_goes_on() {
 #[tokio::test]
 async fn a_reopened_store_empties_the_cache_and_reads_in_flight_begin_anew() {
     let world = with_cached_day().await;
-    world.gate.hold(true);
+    world.gate.hold(Some(Call::AccountView));
     let before = world.gate.reads();
     let in_flight = tokio::spawn(world.ask("/v1/accounts/a/balance").send());
     let reading = async |world: &World| (world.gate.reads() > before).then_some(());
     world.wait_for("a read", reading).await;
     world.gate.reopen();
-    world.gate.hold(false);
+    world.gate.hold(None);
     assert_eq!(in_flight.await.unwrap().status, 200);
     assert_eq!(world.gate.reads(), before + 2, "it began anew");
     let answer = world.get(DAY).await;

@@ -6,30 +6,26 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ledger::{Account, BusinessDate, Grain, Place, Tenant, WindowKey};
-use protocol::{
-    commit::{Commit, PartitionState},
-    load::{LoadRequest, Loaded, RowsLoaded},
-    log::LogMark,
-};
-use store::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError};
+use protocol::commit::Commit;
+use store::{Store, StoreError, StoreWrapper};
 use tokio::sync::watch;
 
 use super::WatchedStore;
 
-/// The same store for this worker; commits wait while they are held.
+/// The same store for this worker; commits wait while they are held. What is on its way lands, whether or not anybody waits
+/// for it any more.
 pub struct HeldStore {
     inner: Arc<WatchedStore>,
     /// How many of the commits may go on, in the order in which they came to stand still.
     allowed: watch::Sender<u64>,
     held: AtomicU64,
-    written_late: AtomicU64,
+    written_late: Arc<AtomicU64>,
 }
 
 impl HeldStore {
     pub fn new(inner: Arc<WatchedStore>) -> Self {
         let allowed = watch::Sender::new(u64::MAX);
-        Self { inner, allowed, held: AtomicU64::new(0), written_late: AtomicU64::new(0) }
+        Self { inner, allowed, held: AtomicU64::new(0), written_late: Arc::default() }
     }
 
     /// From now on commits stop before the store is asked.
@@ -59,72 +55,25 @@ impl HeldStore {
 }
 
 #[async_trait]
-impl Store for HeldStore {
-    fn commits_atomically(&self) -> bool {
-        self.inner.commits_atomically()
+impl StoreWrapper for HeldStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
     }
 
-    fn incarnation(&self) -> u64 {
-        self.inner.incarnation()
-    }
-
-    async fn open_generation(&self, fold_version: u32) -> Result<GenerationRecord, StoreError> {
-        self.inner.open_generation(fold_version).await
-    }
-
-    async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {
-        self.inner.partition_state(partition).await
-    }
-
-    async fn load(&self, incarnation: u64, partition: u16, request: &LoadRequest) -> Result<Loaded, StoreError> {
-        self.inner.load(incarnation, partition, request).await
-    }
-
-    async fn commit(&self, incarnation: u64, commit: &Arc<Commit>) -> Result<(), StoreError> {
+    async fn pass_commit(&self, incarnation: u64, commit: &Arc<Commit>) -> Result<(), StoreError> {
         if *self.allowed.borrow() == u64::MAX {
             return self.inner.commit(incarnation, commit).await;
         }
         let number = self.held.fetch_add(1, SeqCst) + 1;
-        // Unwrap safety: the sender lives as long as this does.
-        self.allowed.subscribe().wait_for(|allowed| *allowed >= number).await.unwrap();
-        let written = self.inner.commit(incarnation, commit).await;
-        self.written_late.fetch_add(1, SeqCst);
-        written
-    }
-
-    async fn write_checkpoint(&self, incarnation: u64, partition: u16, checkpoint: LogMark) -> Result<(), StoreError> {
-        self.inner.write_checkpoint(incarnation, partition, checkpoint).await
-    }
-
-    async fn account_view(&self, read: &AccountRead) -> Result<AccountView, StoreError> {
-        self.inner.account_view(read).await
-    }
-
-    async fn launches(
-        &self,
-        window: &WindowKey,
-        after: Option<Place>,
-        upto: u64,
-        limit: usize,
-    ) -> Result<LaunchesPage, StoreError> {
-        self.inner.launches(window, after, upto, limit).await
-    }
-
-    async fn accounts(
-        &self,
-        tenant: &Tenant,
-        after: Option<&Account>,
-        limit: usize,
-    ) -> Result<Vec<Account>, StoreError> {
-        self.inner.accounts(tenant, after, limit).await
-    }
-
-    async fn rollup_view(
-        &self,
-        tenant: &Tenant,
-        partition: u16,
-        ranges: &[(Grain, BusinessDate, BusinessDate)],
-    ) -> Result<RowsLoaded<Tenant>, StoreError> {
-        self.inner.rollup_view(tenant, partition, ranges).await
+        let (inner, commit, written_late) =
+            (Arc::clone(&self.inner), Arc::clone(commit), Arc::clone(&self.written_late));
+        let mut allowed = self.allowed.subscribe();
+        let landing = tokio::spawn(async move {
+            allowed.wait_for(|allowed| *allowed >= number).await.unwrap();
+            let written = inner.commit(incarnation, &commit).await;
+            written_late.fetch_add(1, SeqCst);
+            written
+        });
+        landing.await.unwrap()
     }
 }

@@ -9,16 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ledger::{Account, AccountKey, Balance, BusinessDate, Grain, Place, RowKey, Tenant, WindowKey};
-use protocol::{
-    commit::{Commit, PartitionState},
-    load::{LoadRequest, Loaded, RowsLoaded},
-    log::LogMark,
-};
-use store::{
-    AccountRead, AccountView, EmbeddedConfig, EmbeddedStore, GenerationRecord, LaunchesPage, Store, StoreError,
-    StoreErrorKind,
-};
+use ledger::{AccountKey, Balance, RowKey};
+use protocol::commit::Commit;
+use store::{Call, EmbeddedConfig, EmbeddedStore, Store, StoreError, StoreErrorKind, StoreWrapper};
 
 /// What becomes of a commit.
 #[derive(Clone, Copy, Debug)]
@@ -78,16 +71,6 @@ impl WatchedStore {
         self.contradictions.load(SeqCst)
     }
 
-    fn check(&self, incarnation: u64) -> Result<u64, StoreError> {
-        if self.is_down.load(SeqCst) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "the test says that the store is down"));
-        }
-        if incarnation != self.incarnation() {
-            return Err(StoreError::new(StoreErrorKind::Lost, "the test says that rows are lost"));
-        }
-        Ok(incarnation - self.incarnations.load(SeqCst))
-    }
-
     fn watch(&self, commit: &Commit) {
         let mut rows = self.rows.lock().unwrap();
         for batch in &commit.balances {
@@ -102,50 +85,37 @@ impl WatchedStore {
 }
 
 #[async_trait]
-impl Store for WatchedStore {
-    fn commits_atomically(&self) -> bool {
-        self.inner.commits_atomically()
+impl StoreWrapper for WatchedStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
     }
 
-    fn checkpoint_lag_ms(&self) -> u64 {
-        self.inner.checkpoint_lag_ms()
+    fn pretended_losses(&self) -> u64 {
+        self.incarnations.load(SeqCst)
     }
 
-    async fn confirm_incarnation(&self, incarnation: u64) -> Result<(), StoreError> {
-        let inner = self.check(incarnation)?;
-        self.inner.confirm_incarnation(inner).await
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        let is_workers = matches!(
+            call,
+            Call::ConfirmIncarnation | Call::PartitionState | Call::Load | Call::Commit | Call::WriteCheckpoint
+        );
+        if is_workers && self.is_down.load(SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "the test says that the store is down"));
+        }
+        Ok(())
     }
 
-    fn incarnation(&self) -> u64 {
-        self.inner.incarnation() + self.incarnations.load(SeqCst)
-    }
-
-    async fn open_generation(&self, fold_version: u32) -> Result<GenerationRecord, StoreError> {
-        self.inner.open_generation(fold_version).await
-    }
-
-    async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {
-        self.check(self.incarnation())?;
-        self.inner.partition_state(partition).await
-    }
-
-    async fn load(&self, incarnation: u64, partition: u16, request: &LoadRequest) -> Result<Loaded, StoreError> {
-        let inner = self.check(incarnation)?;
-        self.inner.load(inner, partition, request).await
-    }
-
-    async fn commit(&self, incarnation: u64, commit: &Arc<Commit>) -> Result<(), StoreError> {
-        let inner = self.check(incarnation)?;
+    async fn pass_commit(&self, incarnation: u64, commit: &Arc<Commit>) -> Result<(), StoreError> {
         let fault = self.faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
         match fault {
             Fault::None => {
                 self.watch(commit);
-                self.inner.commit(inner, commit).await
+                self.inner.commit(incarnation, commit).await
             }
             Fault::Unwritten => Err(StoreError::new(StoreErrorKind::Unavailable, "not written, as the test asked")),
             Fault::AnswerLost => {
                 self.watch(commit);
-                self.inner.commit(inner, commit).await?;
+                self.inner.commit(incarnation, commit).await?;
                 Err(StoreError::new(StoreErrorKind::Unavailable, "written, but the answer is lost, as the test asked"))
             }
             Fault::Lost => {
@@ -153,42 +123,5 @@ impl Store for WatchedStore {
                 Err(StoreError::new(StoreErrorKind::Lost, "rows are lost, as the test asked"))
             }
         }
-    }
-
-    async fn write_checkpoint(&self, incarnation: u64, partition: u16, checkpoint: LogMark) -> Result<(), StoreError> {
-        let inner = self.check(incarnation)?;
-        self.inner.write_checkpoint(inner, partition, checkpoint).await
-    }
-
-    async fn account_view(&self, read: &AccountRead) -> Result<AccountView, StoreError> {
-        self.inner.account_view(read).await
-    }
-
-    async fn launches(
-        &self,
-        window: &WindowKey,
-        after: Option<Place>,
-        upto: u64,
-        limit: usize,
-    ) -> Result<LaunchesPage, StoreError> {
-        self.inner.launches(window, after, upto, limit).await
-    }
-
-    async fn accounts(
-        &self,
-        tenant: &Tenant,
-        after: Option<&Account>,
-        limit: usize,
-    ) -> Result<Vec<Account>, StoreError> {
-        self.inner.accounts(tenant, after, limit).await
-    }
-
-    async fn rollup_view(
-        &self,
-        tenant: &Tenant,
-        partition: u16,
-        ranges: &[(Grain, BusinessDate, BusinessDate)],
-    ) -> Result<RowsLoaded<Tenant>, StoreError> {
-        self.inner.rollup_view(tenant, partition, ranges).await
     }
 }

@@ -6,23 +6,15 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use ledger::{Account, BusinessDate, Grain, Place, Tenant, WindowKey};
-use protocol::{
-    commit::{Commit, PartitionState},
-    load::{LoadRequest, Loaded, RowsLoaded},
-    log::LogMark,
-};
-use store::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind};
+use store::{Call, Store, StoreError, StoreErrorKind, StoreWrapper};
 use tokio::sync::watch;
-
-type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store, and what a test does to it.
 pub struct Gate {
     inner: Arc<dyn Store>,
     fails: AtomicBool,
     panics: AtomicBool,
-    open: watch::Sender<bool>,
+    held: watch::Sender<Option<Call>>,
     reads: AtomicU64,
     reopened: AtomicU64,
 }
@@ -33,7 +25,7 @@ impl Gate {
             inner,
             fails: AtomicBool::new(false),
             panics: AtomicBool::new(false),
-            open: watch::Sender::new(true),
+            held: watch::Sender::new(None),
             reads: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
         }
@@ -54,88 +46,40 @@ impl Gate {
         self.panics.store(true, Ordering::SeqCst);
     }
 
-    /// Reads of accounts stand still after they have read, or go on.
-    pub fn hold(&self, holds: bool) {
-        self.open.send_replace(!holds);
+    /// Reads of this kind stand still after they have read; the others go on.
+    pub fn hold(&self, held: Option<Call>) {
+        self.held.send_replace(held);
     }
 
     /// As if the store had been reopened.
     pub fn reopen(&self) {
         self.reopened.fetch_add(1, Ordering::SeqCst);
     }
+}
 
-    fn check(&self) -> Result<()> {
-        if self.fails.load(Ordering::SeqCst) {
+#[async_trait]
+impl StoreWrapper for Gate {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
+
+    fn pretended_losses(&self) -> u64 {
+        self.reopened.load(Ordering::SeqCst)
+    }
+
+    async fn before(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::AccountView {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            assert!(!self.panics.swap(false, Ordering::SeqCst), "the test asked for a panic");
+        }
+        if call != Call::Commit && self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "the test says no"));
         }
         Ok(())
     }
-}
 
-#[async_trait]
-impl Store for Gate {
-    fn commits_atomically(&self) -> bool {
-        self.inner.commits_atomically()
-    }
-
-    fn incarnation(&self) -> u64 {
-        self.inner.incarnation() + self.reopened.load(Ordering::SeqCst)
-    }
-
-    async fn open_generation(&self, fold_version: u32) -> Result<GenerationRecord> {
-        self.check()?;
-        self.inner.open_generation(fold_version).await
-    }
-
-    async fn partition_state(&self, partition: u16) -> Result<PartitionState> {
-        self.check()?;
-        self.inner.partition_state(partition).await
-    }
-
-    async fn load(&self, incarnation: u64, partition: u16, request: &LoadRequest) -> Result<Loaded> {
-        self.inner.load(incarnation, partition, request).await
-    }
-
-    async fn commit(&self, _incarnation: u64, commit: &Arc<Commit>) -> Result<()> {
-        self.inner.commit(self.inner.incarnation(), commit).await
-    }
-
-    async fn write_checkpoint(&self, incarnation: u64, partition: u16, checkpoint: LogMark) -> Result<()> {
-        self.inner.write_checkpoint(incarnation, partition, checkpoint).await
-    }
-
-    async fn account_view(&self, read: &AccountRead) -> Result<AccountView> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.panics.swap(false, Ordering::SeqCst), "the test asked for a panic");
-        self.check()?;
-        let view = self.inner.account_view(read).await;
-        let mut open = self.open.subscribe();
-        let _opened = open.wait_for(|open| *open).await;
-        view
-    }
-
-    async fn launches(
-        &self,
-        window: &WindowKey,
-        after: Option<Place>,
-        upto: u64,
-        limit: usize,
-    ) -> Result<LaunchesPage> {
-        self.check()?;
-        self.inner.launches(window, after, upto, limit).await
-    }
-
-    async fn accounts(&self, tenant: &Tenant, after: Option<&Account>, limit: usize) -> Result<Vec<Account>> {
-        self.check()?;
-        self.inner.accounts(tenant, after, limit).await
-    }
-
-    async fn rollup_view(
-        &self,
-        tenant: &Tenant,
-        partition: u16,
-        ranges: &[(Grain, BusinessDate, BusinessDate)],
-    ) -> Result<RowsLoaded<Tenant>> {
-        self.inner.rollup_view(tenant, partition, ranges).await
+    async fn after(&self, call: Call) {
+        let mut held = self.held.subscribe();
+        let _released = held.wait_for(|held| *held != Some(call)).await;
     }
 }
