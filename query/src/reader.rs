@@ -224,13 +224,19 @@ impl Reader {
         self.read_progress(lane).await.map_err(|error| store_unavailable(self.note_failure(&error)))
     }
 
-    /// Reads how far the lane is applied.
+    /// Reads how far the lane is applied; again when the lane went back meanwhile, for then the answer says nothing.
     pub(crate) async fn read_progress(&self, lane: &Lane) -> Result<(), StoreError> {
-        let ticket = lane.begin_progress_read();
-        let state = self.store.partition_state(lane.partition).await?;
-        let effect = lane.finish_progress_read(ticket, state.progress.as_ref());
-        if effect.went_back {
-            tracing::warn!(partition = lane.partition, "the store holds less than before: all answers are read anew");
+        for _ in 0..MAX_NEW_BEGINNINGS {
+            let ticket = lane.begin_progress_read();
+            let state = self.store.partition_state(lane.partition).await?;
+            let effect = lane.finish_progress_read(ticket, state.progress.as_ref());
+            if effect.went_back {
+                let partition = lane.partition;
+                tracing::warn!(partition, "the store holds less than before: all answers are read anew");
+            }
+            if !effect.outdated {
+                break;
+            }
         }
         Ok(())
     }

@@ -54,6 +54,25 @@ async fn a_reopened_store_empties_the_cache_and_reads_in_flight_begin_anew() {
 }
 
 #[tokio::test]
+async fn progress_that_was_read_while_the_store_was_lost_again_is_read_once_more() {
+    let mut world = World::new().await;
+    let position = world.post(&[Entry::credit("a", "2026-01-02", "1", "1.00")]).await;
+    assert_eq!(world.ask(DAY).at_least(&position, 10_000).send().await.status, 200);
+    world.gate.hold(Some(Call::PartitionState));
+    world.gate.reopen();
+    let bypasses = world.metric("saldo_query_bypasses_total").await;
+    let reader = tokio::spawn(world.ask(DAY).at_least(&position, 0).send());
+    let asks = async |world: &World| (world.metric("saldo_query_bypasses_total").await > bypasses).then_some(());
+    world.wait_for("the reader to ask for progress", asks).await;
+    world.gate.reopen();
+    let notices = world.metric("saldo_query_notices_total").await;
+    let heard = async |world: &World| (world.metric("saldo_query_notices_total").await >= notices + 2.0).then_some(());
+    world.wait_for("a heartbeat with which the second loss is noted", heard).await;
+    world.gate.hold(None);
+    assert_eq!(reader.await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_fault_while_reading_is_one_readers_trouble() {
     let world = with_cached_day().await;
     world.gate.panic_once();
