@@ -1,8 +1,10 @@
 //! Logs that are not what they were: refused with a sentence that names the remedy, and nothing is written.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use crate::support::{PARTITIONS, RawNats, World, random_messages};
+use testkit::wait_until_async;
+
+use crate::support::{DEADLINE, HeldStore, PARTITIONS, RawNats, Running, World, random_messages};
 
 async fn delete_stream(raw: &mut RawNats) -> anyhow::Result<()> {
     raw.publish("$JS.API.STREAM.DELETE.LAUNCHES", b"").await?;
@@ -83,6 +85,59 @@ async fn a_stream_recreated_under_a_running_worker_is_refused() -> anyhow::Resul
     aggregator.wait_until_not_ready("is stopped").await?;
     aggregator.wait_for_metric("refused", "", f64::from(PARTITIONS)).await?;
     anyhow::ensure!(world.applied(0).await == applied, "nothing was written");
+    aggregator.stop().await
+}
+
+/// Makes a stream of the log's name that refuses readers such as ours; returns when lane 0 has been refused.
+async fn make_work_queue(world: &World) -> anyhow::Result<()> {
+    let mut raw = world.raw().await?;
+    raw.subscribe("$JS.API.CONSUMER.CREATE.LAUNCHES.*.launches.0").await?;
+    let queue = br#"{"name":"LAUNCHES","subjects":["launches.*"],"retention":"workqueue"}"#;
+    // Each consumer is asked for under a name of its own.
+    let asked_before = raw.heard().len();
+    raw.publish("$JS.API.STREAM.CREATE.LAUNCHES", queue).await?;
+    wait_until_async("lane 0 to ask for a consumer of it", DEADLINE, async || {
+        world.log.usage().await.ok()?;
+        (raw.heard().len() > asked_before).then_some(())
+    })
+    .await
+}
+
+async fn other_lanes_work(aggregator: &Running, wanted: f64) -> anyhow::Result<()> {
+    for partition in 1..PARTITIONS {
+        aggregator.wait_for_metric("working", &format!("partition=\"{partition}\""), wanted).await?;
+    }
+    Ok(())
+}
+
+/// A commit cannot be called back: a session that begins while one is under way would find the store empty, take up the log
+/// as it is now, and launches of both would be stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_under_way_lands_before_the_log_is_looked_at_anew() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let states = testkit::temp_folder()?;
+    let empty = states.path().join("empty");
+    copy_log(&mut world, &empty).await?;
+    let store = Arc::new(HeldStore::new(Arc::clone(&world.store)));
+    store.hold();
+    world.publish(&of_lane_0(48, 100)).await?;
+    let aggregator = world.start_over(Arc::clone(&store) as _).await?;
+    wait_until_async("a commit under way", DEADLINE, async || (store.held() == 1).then_some(())).await?;
+    other_lanes_work(&aggregator, 1.0).await?;
+
+    delete_stream(&mut world.raw().await?).await?;
+    make_work_queue(&world).await?;
+    other_lanes_work(&aggregator, 0.0).await?;
+    // The log as it was when it was made: the same one to all who look, but its sequences are handed out again.
+    replace_log(&mut world, &empty).await?;
+    world.published = 0;
+    world.publish(&of_lane_0(49, 100)).await?;
+    other_lanes_work(&aggregator, 1.0).await?;
+    store.wake();
+
+    aggregator.wait_until_not_ready("partition 0 is stopped: the message at sequence").await?;
+    aggregator.wait_until_not_ready("lost its end, or was restored to an older state").await?;
+    anyhow::ensure!((store.held(), store.written_late()) == (1, 1), "of the other log nothing was written");
     aggregator.stop().await
 }
 
