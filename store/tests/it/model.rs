@@ -1,20 +1,24 @@
 //! Random commits, in any order, repeated and stale, against maps.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use ledger::{Balance, Fact, Grain, Place, RowKey};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 use protocol::{
     commit::{AccountBatch, Commit, JournalChunk, PartitionState, RollupBatch},
     load::LoadRequest,
     log::LogMark,
 };
-use store::{EmbeddedConfig, EmbeddedStore, Store};
+use store::{EmbeddedConfig, EmbeddedStore, ScyllaConfig, ScyllaStore, Store, apply_schema};
+use testkit::Cassandra;
 
 use crate::sample::{account, all_rows, balance, empty_commit, fact, mark, progress, row, window};
+use crate::scylla;
 
 const ACCOUNTS: u16 = 4;
 const LANES: u16 = 2;
@@ -81,7 +85,7 @@ impl Model {
         self.accounts.extend(commit.accounts.iter().map(|key| key.account.clone()));
     }
 
-    async fn check(&self, store: &EmbeddedStore) {
+    async fn check(&self, store: &dyn Store) {
         for index in 0..ACCOUNTS {
             let view = store.account_view(&all_rows(index)).await.unwrap();
             let expected = self.balances.get(&index);
@@ -100,7 +104,7 @@ impl Model {
         assert_eq!(accounts, self.accounts.iter().cloned().collect::<Vec<_>>());
     }
 
-    async fn check_journal(&self, store: &EmbeddedStore, index: u16) {
+    async fn check_journal(&self, store: &dyn Store, index: u16) {
         let expected: Vec<Fact> =
             self.journal.get(&index).map(|facts| facts.values().cloned().collect()).unwrap_or_default();
         let request = LoadRequest { windows: vec![window(index)], ..LoadRequest::default() };
@@ -173,13 +177,32 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 1..40)
 }
 
-async fn run(actions: Vec<Action>) {
-    let folder = tempfile::tempdir().unwrap();
-    let open = || EmbeddedStore::open(EmbeddedConfig::new(folder.path())).unwrap();
-    let (mut store, mut model) = (open(), Model::default());
+/// A store that is there again after it was dropped.
+#[async_trait]
+trait Home {
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+#[async_trait]
+impl Home for tempfile::TempDir {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(EmbeddedStore::open(EmbeddedConfig::new(self.path())).unwrap())
+    }
+}
+
+#[async_trait]
+impl Home for ScyllaConfig {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(ScyllaStore::connect(self.clone()).await.unwrap())
+    }
+}
+
+async fn run(actions: Vec<Action>, home: &dyn Home) {
+    let (mut store, mut model) = (home.open().await, Model::default());
     for action in actions {
         match action {
-            Action::Commit(commit) => {
+            Action::Commit(mut commit) => {
+                commit.checkpoint = commit.checkpoint.filter(|_| store.commits_atomically());
                 model.commit(&commit);
                 store.commit(store.incarnation(), &Arc::new(*commit)).await.unwrap();
             }
@@ -188,13 +211,18 @@ async fn run(actions: Vec<Action>) {
                 store.write_checkpoint(store.incarnation(), partition, mark(sequence)).await.unwrap();
             }
             Action::Reopen => {
-                model.check(&store).await;
+                model.check(&*store).await;
                 drop(store);
-                store = open();
+                store = home.open().await;
             }
         }
     }
-    model.check(&store).await;
+    model.check(&*store).await;
+}
+
+fn block_on(future: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(future);
 }
 
 proptest! {
@@ -202,7 +230,23 @@ proptest! {
 
     #[test]
     fn random_commits_agree_with_maps(actions in actions()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(run(actions));
+        block_on(run(actions, &tempfile::tempdir().unwrap()));
     }
+}
+
+/// Fewer cases, for each makes a keyspace; nothing is made smaller, for that would make a hundred.
+#[test]
+fn random_commits_agree_with_maps_in_cql() {
+    let server = Cassandra::shared().unwrap();
+    let made = Cell::new(0);
+    let config = ProptestConfig { cases: 6, max_shrink_iters: 0, ..ProptestConfig::default() };
+    let case = |actions| {
+        let config = scylla::config(&server, &format!("model_{}", made.replace(made.get() + 1)));
+        block_on(async {
+            apply_schema(&config, &scylla::replication()).await.unwrap();
+            run(actions, &config).await;
+        });
+        Ok(())
+    };
+    TestRunner::new(config).run(&actions(), case).unwrap();
 }

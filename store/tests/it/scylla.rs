@@ -23,11 +23,13 @@ struct Keyspaces {
     made: AtomicU32,
 }
 
-fn replication() -> Replication {
+/// One copy.
+pub fn replication() -> Replication {
     Replication::from([(CASSANDRA_DATACENTER.to_owned(), 1)])
 }
 
-fn config(server: &Cassandra, keyspace: &str) -> ScyllaConfig {
+/// A keyspace of a server of one node.
+pub fn config(server: &Cassandra, keyspace: &str) -> ScyllaConfig {
     ScyllaConfig {
         keyspace: keyspace.to_owned(),
         consistency: ScyllaConsistency::LocalOne,
@@ -105,7 +107,7 @@ async fn a_keyspace_without_the_schema_or_with_a_newer_one_is_refused() {
     let newer = config(&server, "schema_newer");
     apply_schema(&newer, &replication()).await.unwrap();
     let session =
-        scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
+        ::scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
     let raise = "INSERT INTO schema_newer.schema_version (name, version) VALUES ('saldo', 1000) USING TIMESTAMP 1000";
     session.query_unpaged(raise, &[]).await.unwrap();
     refused_with(&connect_error(&newer).await, "schema version 1000");
@@ -131,7 +133,7 @@ async fn too_few_replicas_are_told_as_such() {
     let mut config = config(&server, "two_copies");
     apply_schema(&config, &replication()).await.unwrap();
     let session =
-        scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
+        ::scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
     let copies = "ALTER KEYSPACE two_copies WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}";
     session.query_unpaged(copies, &[]).await.unwrap();
     config.consistency = ScyllaConsistency::LocalQuorum;
