@@ -241,20 +241,3 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_comes_up_and_goes_with_its_value() {
-        let server = Cassandra::options().careless().start().unwrap();
-        let address: SocketAddr = server.address().parse().unwrap();
-        assert!(TcpStream::connect_timeout(&address, LOOK_TIMEOUT).is_ok());
-        let folder = server.data_folder();
-        assert!(folder.is_dir());
-        drop(server);
-        assert!(TcpStream::connect_timeout(&address, LOOK_TIMEOUT).is_err());
-        assert!(!folder.exists());
-    }
-}
