@@ -1,6 +1,14 @@
 //! The HTTP server: bounded connections, timeouts for clients that stand still, and an orderly stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Release},
+    },
+    time::Duration,
+};
 
 use axum::Router;
 use retry::Shutdown;
@@ -20,7 +28,7 @@ mod limits;
 pub mod open_files;
 mod stream;
 
-pub use edge::{REQUEST_ID_HEADER, RequestId, finish};
+pub use edge::{REQUEST_ID_HEADER, finish};
 pub use json::{json, json_bytes};
 pub use limits::HttpLimits;
 
@@ -57,7 +65,17 @@ struct Server {
     limits: Arc<HttpLimits>,
     places: Arc<Semaphore>,
     connections: TaskTracker,
+    stop: Stop,
+}
+
+/// How connections learn that the server stops.
+#[derive(Clone, Default)]
+struct Stop {
+    /// They end when they are quiet.
     draining: CancellationToken,
+    /// The same for a glance with every answer; set before the token is.
+    is_draining: Arc<AtomicBool>,
+    /// They end at once.
     cut: CancellationToken,
 }
 
@@ -68,8 +86,7 @@ impl Server {
             places: Arc::new(Semaphore::new(limits.max_connections)),
             limits: Arc::new(limits),
             connections: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            cut: CancellationToken::new(),
+            stop: Stop::default(),
         }
     }
 
@@ -92,13 +109,9 @@ impl Server {
             tracing::debug!(%error, "the client has gone already");
             return;
         }
-        let served = connection::serve(stream, self.router.clone(), Arc::clone(&self.limits), self.draining.clone());
-        let cut = self.cut.clone();
+        let served = connection::serve(stream, self.router.clone(), Arc::clone(&self.limits), self.stop.clone());
         self.connections.spawn(async move {
-            tokio::select! {
-                () = served => {}
-                () = cut.cancelled() => {}
-            }
+            served.await;
             drop(place);
         });
     }
@@ -107,11 +120,12 @@ impl Server {
         let own = Instant::now() + Duration::from_millis(self.limits.drain_ms);
         let deadline = shutdown.deadline().map_or(own, |given| given.min(own));
         self.take_backlog(listener);
-        self.draining.cancel();
+        self.stop.is_draining.store(true, Release);
+        self.stop.draining.cancel();
         self.connections.close();
         if timeout_at(deadline, self.connections.wait()).await.is_err() {
             tracing::warn!(http.address = %address, connections = self.connections.len(), "cut at the drain deadline");
-            self.cut.cancel();
+            self.stop.cut.cancel();
             let _ended = timeout_at(Instant::now() + CUT_GRACE, self.connections.wait()).await;
         }
         tracing::info!(http.address = %address, "stopped");

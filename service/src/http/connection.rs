@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Acquire},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,6 +16,7 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, Request, Response, header},
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::{
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -27,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
-    HttpLimits,
+    HttpLimits, Stop,
     activity::{Activity, InFlight, Watch},
     stream::CountedStream,
 };
@@ -40,30 +44,53 @@ const LINGER: Duration = Duration::from_millis(200);
 /// connection of the default bound sends a bulk.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
-pub(super) async fn serve(stream: TcpStream, router: Router, limits: Arc<HttpLimits>, draining: CancellationToken) {
+pub(super) async fn serve(stream: TcpStream, router: Router, limits: Arc<HttpLimits>, stop: Stop) {
     let activity = Arc::new(Activity::default());
     let service = service_fn({
-        let (activity, draining) = (Arc::clone(&activity), draining.clone());
-        move |request: Request<Incoming>| answer(&router, request, activity.begin(), draining.clone())
+        let (activity, stop) = (Arc::clone(&activity), stop.clone());
+        move |request: Request<Incoming>| answer(&router, request, activity.begin(), Arc::clone(&stop.is_draining))
     });
     let stream = TokioIo::new(CountedStream::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service));
+    let mut news = FuturesUnordered::from_iter([news(&activity, &limits, &stop)]);
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => Some(ended),
-        () = watch(&activity, &limits) => None,
-        () = quiet_after(&draining, &activity) => {
-            connection.as_mut().graceful_shutdown();
-            if !activity.is_busy() {
-                return;
+        news = news.next() => match news {
+            Some(News::Quiet) => {
+                connection.as_mut().graceful_shutdown();
+                if !activity.is_busy() {
+                    return;
+                }
+                tokio::select! {
+                    ended = connection.as_mut() => Some(ended),
+                    () = watch(&activity, &limits) => None,
+                    () = stop.cut.cancelled() => None,
+                }
             }
-            tokio::select! {
-                ended = connection.as_mut() => Some(ended),
-                () = watch(&activity, &limits) => None,
-            }
-        }
+            _ => None,
+        },
     };
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// What a connection hears of from outside.
+enum News {
+    /// It is to end at once: the client stands still, or the stop's deadline is over.
+    End,
+    /// The service stops, and it is a moment to.
+    Quiet,
+}
+
+/// Timers and tokens of the stop, apart from the connection's own future: polled only when one of them has something to say
+/// (which is what `FuturesUnordered` is for here), not with every packet. A token's poll locks what all connections share.
+async fn news(activity: &Activity, limits: &HttpLimits, stop: &Stop) -> News {
+    tokio::select! {
+        () = watch(activity, limits) => News::End,
+        () = stop.cut.cancelled() => News::End,
+        () = quiet_after(&stop.draining, activity) => News::Quiet,
     }
 }
 
@@ -83,12 +110,12 @@ fn answer(
     router: &Router,
     request: Request<Incoming>,
     in_flight: InFlight,
-    draining: CancellationToken,
+    is_draining: Arc<AtomicBool>,
 ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
     let answer = router.clone().call(request.map(Body::new));
     async move {
         let mut answer = answer.await?;
-        if draining.is_cancelled() {
+        if is_draining.load(Acquire) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer.map(|body| Answer { body, _in_flight: in_flight }))

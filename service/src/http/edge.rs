@@ -1,6 +1,7 @@
 //! The outermost layer of every route: request id, panics, problems with their request id, metrics and the access log.
 
 use std::{
+    io::Write,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -28,17 +29,8 @@ use crate::{
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a caller.
 const MAX_REQUEST_ID_BYTES: usize = 64;
-
-/// The id of a request; handlers find it in the request's extensions.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub HeaderValue);
-
-impl RequestId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
-}
+/// Two numbers of 64 bits in hexadecimal digits, and what stands between them.
+const MADE_ID_BYTES: usize = 33;
 
 /// Adds to the service's own routes what every service has: `/health/…`, `/metrics`, problems for unknown paths and
 /// methods, and the edge. Every answer then has a request id, every refusal is a problem, and a panic is a 500 of its own
@@ -63,12 +55,11 @@ struct Edge {
     ids: Arc<RequestIds>,
 }
 
-async fn through(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+async fn through(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = edge.ids.of(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let line = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
-    request.extensions_mut().insert(RequestId(id.clone()));
     let mut answer = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(answer) => answer,
         Err(_panic) => panicked(&id),
@@ -123,8 +114,12 @@ impl RequestIds {
     }
 
     fn make(&self) -> HeaderValue {
-        let text = format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Relaxed));
-        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"))
+        let mut text = [0; MADE_ID_BYTES];
+        let mut rest = text.as_mut_slice();
+        // The space is that of the longest id.
+        let _written = write!(rest, "{:016x}-{:x}", self.process, self.next.fetch_add(1, Relaxed));
+        let unused = rest.len();
+        HeaderValue::from_bytes(&text[..MADE_ID_BYTES - unused]).unwrap_or(HeaderValue::from_static("unknown"))
     }
 }
 
