@@ -37,6 +37,8 @@ pub struct Closed {
 pub struct Throughput {
     /// Answers per second in the measured stretch.
     pub per_second: u64,
+    /// All requests, those of the warm-up included.
+    pub requests: u64,
     /// From sending to the answer, as the connections saw it: with closed load a slow answer keeps the next request back,
     /// so this is no latency at a given rate.
     pub answer_time: Option<Latency>,
@@ -62,7 +64,8 @@ where
         times_us.extend(ended??);
     }
     let answers = u64::try_from(times_us.len())?;
-    Ok(Throughput { per_second: rate(answers, load.stretch), answer_time: Latency::of(times_us) })
+    let requests = numbers.load(Relaxed);
+    Ok(Throughput { per_second: rate(answers, load.stretch), requests, answer_time: Latency::of(times_us) })
 }
 
 /// The answer times inside of the measured stretch.

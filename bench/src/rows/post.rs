@@ -19,7 +19,7 @@ use crate::{
 pub const CONNECTIONS: u64 = 4;
 
 /// When a bulk had been taken, and when it could be read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Posted {
     /// Until the last answer.
     pub accepted: Duration,
@@ -27,6 +27,8 @@ pub struct Posted {
     pub readable: Duration,
     /// Bytes of the launches.
     pub bytes: u64,
+    /// Messages that the log has by then.
+    pub messages: u64,
 }
 
 /// Requests with so many launches together, written beforehand.
@@ -70,7 +72,8 @@ pub fn bulk(pipeline: &Pipeline, launches: Launches, count: u64) -> anyhow::Resu
         for position in &positions {
             pipeline.wait_for(position).await?;
         }
-        Ok(Posted { accepted: taken, readable: start.elapsed(), bytes: u64::try_from(bytes)? })
+        let messages = positions.iter().filter_map(|position| last_sequence(position)).max().unwrap_or(0);
+        Ok(Posted { accepted: taken, readable: start.elapsed(), bytes: u64::try_from(bytes)?, messages })
     })
 }
 
@@ -81,4 +84,30 @@ async fn post(mut connection: Connection, request: Vec<u8>) -> anyhow::Result<(V
     ensure!(answer.status == 200, "status {}: {said}", answer.status);
     let position = position_in(answer.body).context("the answer has no position")?.to_vec();
     Ok((position, said["accepted"].as_u64().unwrap_or(0)))
+}
+
+/// The highest sequence of a position (`<epoch>.<lane>.<sequence>-<lane>.<sequence>…`): sequences count the whole log.
+fn last_sequence(position: &[u8]) -> Option<u64> {
+    let lanes = std::str::from_utf8(position).ok()?.split('-');
+    lanes.filter_map(|lane| lane.rsplit('.').next()?.parse().ok()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_sequence_of_a_position_is_found() {
+        assert_eq!(last_sequence(b"1.0.7-1.12-3.9"), Some(12));
+        assert_eq!(last_sequence(b"1.2.5"), Some(5));
+        assert_eq!(last_sequence(b""), None);
+    }
+
+    #[test]
+    fn a_request_announces_its_length() {
+        let text = String::from_utf8(request(Launches::new(1, 1), 0, 8)).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
+        assert_eq!(body.lines().count(), 2);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::post;
+use super::post::{self, Posted};
 use crate::{
     arguments::Run,
     launches::Launches,
@@ -30,7 +30,7 @@ const AT_LEAST: Duration = Duration::from_secs(6);
 /// One number of connections: a fresh server each, one after the other.
 fn figure(run: &Run, stretch: (u16, u64, u64)) -> anyhow::Result<Figure> {
     let (connections, least, hundredths) = stretch;
-    let (saldo, behind) = post(run, connections)?;
+    let (saldo, last) = post(run, connections)?;
     let reference = run.postgres.as_deref().map(|programs| beside(run, programs, connections)).transpose()?;
     Ok(Figure {
         name: format!("single launches by HTTP, each acknowledged on disk, {connections} connections"),
@@ -40,10 +40,11 @@ fn figure(run: &Run, stretch: (u16, u64, u64)) -> anyhow::Result<Figure> {
         goal: Some(Goal::AtLeast { figure: least, hundredths }),
         latency: None,
         notes: format!(
-            "closed load; 198 bytes a launch, 10,000 accounts; median answer after {} µs; all readable {} ms after \
-             the last answer",
+            "closed load; 198 bytes a launch, 10,000 accounts; median answer after {} µs; {} launches a message; all \
+             readable {} ms after the last answer",
             saldo.answer_time.map_or(0, |time| time.p50_us),
-            behind.as_millis()
+            saldo.requests / last.messages.max(1),
+            (last.readable - last.accepted).as_millis()
         ),
     })
 }
@@ -57,7 +58,7 @@ fn beside(run: &Run, programs: &Path, connections: u16) -> anyhow::Result<Refere
 }
 
 /// What Saldo took, and how long it was behind at the end: reading must not pay for writing without saying so.
-fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Duration)> {
+fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Posted)> {
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
     let (warm_up, stretch) = (run.warm_up(), run.stretch());
     let load = Closed { address: pipeline.ingest, connections, warm_up, stretch, status: 201 };
@@ -65,5 +66,5 @@ fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Duration)> {
     let throughput = in_own_thread(closed(load, move |number, request| launches.write_post(number, request)))?;
     let last = post::bulk(&pipeline, Launches::new(run.seed, LAST_SERIES), ACCOUNTS_OF_ALL_LANES)?;
     pipeline.stop()?;
-    Ok((throughput, last.readable - last.accepted))
+    Ok((throughput, last))
 }
