@@ -68,14 +68,23 @@ impl HttpMetrics {
 
     /// Notes an answer. `route` is the pattern that matched, never the path itself.
     pub fn note(&self, route: Option<&str>, status: u16, elapsed: Duration) {
-        let route = self.route(route.unwrap_or(UNMATCHED));
-        route.seconds.observe(elapsed.as_secs_f64());
-        self.counter(&route, status).inc();
+        let name = route.unwrap_or(UNMATCHED);
+        // Counted under the lock: a clone would be one more thing that all cores count up and down.
+        if let Some(route) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return self.count(route, status, elapsed);
+        }
+        self.count(&self.add_route(name), status, elapsed);
     }
 
-    fn route(&self, name: &str) -> Arc<Route> {
-        let known = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        known.unwrap_or_else(|| self.add_route(name))
+    fn count(&self, route: &Route, status: u16, elapsed: Duration) {
+        route.seconds.observe(elapsed.as_secs_f64());
+        let known = route.by_status.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counter)) = known.iter().find(|(known, _)| *known == status) {
+            counter.inc();
+            return;
+        }
+        drop(known);
+        self.add_status(route, status).inc();
     }
 
     fn add_route(&self, name: &str) -> Arc<Route> {
@@ -88,17 +97,13 @@ impl HttpMetrics {
         Arc::clone(routes.entry(Arc::clone(&name)).or_insert_with(make))
     }
 
-    fn counter(&self, route: &Route, status: u16) -> Counter {
-        let find = |list: &[(u16, Counter)]| list.iter().find(|(known, _)| *known == status).map(|(_, c)| c.clone());
-        let known = find(&route.by_status.read().unwrap_or_else(PoisonError::into_inner));
-        known.unwrap_or_else(|| {
-            let counter = self.answers.get_or_create_owned(&AnswerLabels { route: Arc::clone(&route.name), status });
-            let mut list = route.by_status.write().unwrap_or_else(PoisonError::into_inner);
-            if find(&list).is_none() {
-                list.push((status, counter.clone()));
-            }
-            counter
-        })
+    fn add_status(&self, route: &Route, status: u16) -> Counter {
+        let counter = self.answers.get_or_create_owned(&AnswerLabels { route: Arc::clone(&route.name), status });
+        let mut list = route.by_status.write().unwrap_or_else(PoisonError::into_inner);
+        if !list.iter().any(|(known, _)| *known == status) {
+            list.push((status, counter.clone()));
+        }
+        counter
     }
 }
 
