@@ -46,6 +46,8 @@ pub struct JournalChunk {
     pub window: WindowKey,
     /// The window's launches below the first fact, div [`JOURNAL_BUCKET_FACTS`].
     pub bucket: u32,
+    /// Whether the window has no launch below the first fact.
+    pub begins_window: bool,
     /// At least one, ordered by place; never cut between facts of one place.
     pub facts: Vec<Fact>,
 }

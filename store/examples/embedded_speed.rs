@@ -149,7 +149,12 @@ fn facts(index: u64, sequence: u64) -> Outcome<Vec<Fact>> {
 fn commit(sequence: u64, day: u64) -> Outcome<Commit> {
     let (mut journal, mut balances) = (Vec::new(), Vec::new());
     for index in 0..ACCOUNTS {
-        journal.push(JournalChunk { window: window(index, day)?, bucket: 0, facts: facts(index, sequence)? });
+        journal.push(JournalChunk {
+            window: window(index, day)?,
+            bucket: 0,
+            begins_window: sequence.is_multiple_of(COMMITS_A_DAY),
+            facts: facts(index, sequence)?,
+        });
         balances.push(AccountBatch { key: account(index)?, applied: sequence, rows: rows(sequence, day)? });
     }
     let mark = LogMark { sequence, digest: Digest::of(b"message") };

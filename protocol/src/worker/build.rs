@@ -27,6 +27,7 @@ pub(crate) fn journal(run: &Run, held: &mut Held) -> Vec<JournalChunk> {
         journal.extend(written.map(|draft| JournalChunk {
             window: key.clone(),
             bucket: draft.bucket,
+            begins_window: draft.begins_window,
             facts: draft.facts,
         }));
         held.touched(*id);

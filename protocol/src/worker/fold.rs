@@ -123,10 +123,10 @@ fn count(entry: ParsedEntry, window: &mut HeldWindow, bounds: &Bounds, rules: Ru
     let below = window.seen.len();
     let needs_chunk = window.chunks.last().is_none_or(|chunk| chunk.is_full(fact.line.len(), bounds));
     if needs_chunk || !rules.journal_again {
-        let bucket = window.seen.count_below(fact.place) / bounds.bucket_facts;
-        let bucket = u32::try_from(bucket).unwrap_or(u32::MAX);
+        let below = window.seen.count_below(fact.place);
+        let bucket = u32::try_from(below / bounds.bucket_facts).unwrap_or(u32::MAX);
         let facts = Vec::with_capacity(window.run_entries.min(bounds.chunk_facts));
-        window.chunks.push(ChunkDraft { bucket, facts, bytes: 0, is_journaled: true });
+        window.chunks.push(ChunkDraft { bucket, begins_window: below == 0, facts, bytes: 0, is_journaled: true });
     }
     window.seen.insert(fact.id_digest, fact.content_digest, fact.place);
     window.last_changed = fact.place.sequence;

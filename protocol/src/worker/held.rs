@@ -81,6 +81,7 @@ pub(crate) struct HeldWindow {
 #[derive(Debug)]
 pub(crate) struct ChunkDraft {
     pub(crate) bucket: u32,
+    pub(crate) begins_window: bool,
     pub(crate) facts: Vec<Fact>,
     pub(crate) bytes: usize,
     /// Whether it is written at all; false only where a rule is left out.

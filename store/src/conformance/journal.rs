@@ -128,7 +128,7 @@ pub(super) async fn buckets(factory: &dyn Factory) -> Checked {
     let mut below = 0;
     for part in everything.chunks(MAX_CHUNK_FACTS) {
         let bucket = u32::try_from(below / JOURNAL_BUCKET_FACTS).unwrap_or(u32::MAX);
-        let chunk = JournalChunk { window: here.clone(), bucket, facts: part.to_vec() };
+        let chunk = JournalChunk { window: here.clone(), bucket, begins_window: below == 0, facts: part.to_vec() };
         below += part.len() as u64;
         write(&*store, chunk.last().sequence, vec![chunk]).await?;
     }

@@ -83,7 +83,7 @@ pub(super) fn facts(sequences: impl IntoIterator<Item = u64>) -> Result<Vec<Fact
 }
 
 pub(super) fn chunk(window: &WindowKey, facts: Vec<Fact>) -> JournalChunk {
-    JournalChunk { window: window.clone(), bucket: 0, facts }
+    JournalChunk { window: window.clone(), bucket: 0, begins_window: true, facts }
 }
 
 /// What a worker loads of a fact.

@@ -48,18 +48,18 @@ impl Opened {
             .max_journaling_size(MAX_JOURNAL_BYTES)
             .worker_threads(BACKGROUND_THREADS)
             .max_cached_files(Some(MAX_OPEN_FILES))
+            .journal_compression(CompressionType::None)
             .open()?;
         let large = || KeyspaceCreateOptions::default().max_memtable_size(config.write_buffer_bytes);
         let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_WRITE_BUFFER_BYTES);
-        let column = |compression| move || large().with_kv_separation(Some(separation(compression)));
+        let column = || large().with_kv_separation(Some(separation()));
         Ok(Self {
             incarnation,
             balances: database.keyspace("balances", large)?,
             rollups: database.keyspace("rollups", small)?,
             accounts: database.keyspace("accounts", small)?,
-            // Digests are as good as random: they do not compress.
-            digests: database.keyspace("digests", column(CompressionType::None))?,
-            lines: database.keyspace("lines", column(CompressionType::Lz4))?,
+            digests: database.keyspace("digests", column)?,
+            lines: database.keyspace("lines", column)?,
             partitions: database.keyspace("partitions", small)?,
             meta: database.keyspace("meta", small)?,
             database,
@@ -105,6 +105,7 @@ impl Opened {
     }
 }
 
-fn separation(compression: CompressionType) -> KvSeparationOptions {
-    KvSeparationOptions::default().compression(compression).separation_threshold(SEPARATE_FROM_BYTES)
+/// Digests are as good as random, and lines are compressed before they come here.
+fn separation() -> KvSeparationOptions {
+    KvSeparationOptions::default().compression(CompressionType::None).separation_threshold(SEPARATE_FROM_BYTES)
 }

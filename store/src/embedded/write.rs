@@ -150,8 +150,11 @@ impl<'store> Writer<'store> {
 
     fn journal(&mut self, chunks: &[JournalChunk]) {
         for chunk in sorted(chunks, |chunk| keys::spread(&chunk.window.tenant, &chunk.window.account)) {
-            keys::window_prefix(&mut self.key, &chunk.window);
-            self.batch.insert(&self.opened.digests, self.key.as_slice(), []);
+            if chunk.begins_window {
+                // The mark that the window has chunks: one a window, for it was written with whatever lies below.
+                keys::window_prefix(&mut self.key, &chunk.window);
+                self.batch.insert(&self.opened.digests, self.key.as_slice(), []);
+            }
             keys::chunk(&mut self.key, chunk);
             self.batch.insert(&self.opened.digests, self.key.as_slice(), encode_digests(&chunk.facts));
             self.batch.insert(&self.opened.lines, self.key.as_slice(), encode_lines(&chunk.facts));

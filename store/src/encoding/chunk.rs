@@ -1,7 +1,10 @@
 //! A journal chunk's two columns: what deduplication needs, and the rest.
 //!
 //! Digests: place, kind, currency, id digest and content digest of each launch; a window is reloaded from them alone.
-//! Lines: amount and text of each launch, in the same order.
+//! Lines: amount and text of each launch, in the same order; compressed where that makes them shorter. It is done here and not by
+//! the database, which would do it twice (for its journal and for its files), the first time under the lock of all writes.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use ledger::{Amount, Currency, Digest, Fact, Kind, Place};
@@ -12,12 +15,15 @@ use super::{
     number::{Reader, put_u64},
 };
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const WHAT: &str = "journal chunk";
 /// Two digests, flags, and at least one byte each of sequence and line.
 const LEAST_ENTRY_BYTES: usize = 2 * 16 + 3;
 /// What an entry takes on the average, to size the buffer.
 const USUAL_ENTRY_BYTES: usize = LEAST_ENTRY_BYTES + 4;
+
+/// LZ4 does not make more than this of a byte: bounds what is set aside for damaged bytes.
+const MOST_EXPANSION: usize = 255;
 
 const DEBIT: u8 = 1;
 /// The currency is the one of the entry before; otherwise its code follows the flags.
@@ -56,15 +62,34 @@ fn put_kind_and_currency(bytes: &mut Vec<u8>, fact: &Fact, before: Option<Curren
 /// The lines column.
 pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
     let text_bytes: usize = facts.iter().map(|fact| fact.line.len()).sum();
-    let mut bytes = Vec::with_capacity(text_bytes + facts.len() * 8 + 8);
+    let mut plain = Vec::with_capacity(text_bytes + facts.len() * 8);
+    for fact in facts {
+        put_u64(&mut plain, fact.amount.minor_units().unsigned_abs());
+        put_u64(&mut plain, fact.line.len() as u64);
+        plain.extend_from_slice(&fact.line);
+    }
+    let mut bytes = Vec::with_capacity(plain.len() / 2);
     bytes.push(VERSION);
     put_u64(&mut bytes, facts.len() as u64);
-    for fact in facts {
-        put_u64(&mut bytes, fact.amount.minor_units().unsigned_abs());
-        put_u64(&mut bytes, fact.line.len() as u64);
-        bytes.extend_from_slice(&fact.line);
-    }
+    put_u64(&mut bytes, plain.len() as u64);
+    let compressed = lz4_flex::block::compress(&plain);
+    // What is as long as the plain text is the plain text.
+    bytes.extend_from_slice(if compressed.len() < plain.len() { &compressed } else { &plain });
     bytes
+}
+
+/// The plain text behind the head of a lines column.
+fn plain_lines<'bytes>(reader: &mut Reader<'bytes>) -> Result<Cow<'bytes, [u8]>, Damaged> {
+    let plain_bytes = reader.usize()?;
+    let rest = reader.take(reader.remaining())?;
+    if rest.len() == plain_bytes {
+        return Ok(Cow::Borrowed(rest));
+    }
+    if plain_bytes / MOST_EXPANSION > rest.len() {
+        return Err(reader.damaged());
+    }
+    let plain = lz4_flex::block::decompress(rest, plain_bytes).map_err(|_| reader.damaged())?;
+    if plain.len() == plain_bytes { Ok(Cow::Owned(plain)) } else { Err(reader.damaged()) }
 }
 
 /// Reads a digests column, appending to `entries`.
@@ -120,6 +145,8 @@ pub(crate) fn decode_facts(
     if reader.usize()? != entries.len() {
         return Err(reader.damaged());
     }
+    let plain = plain_lines(&mut reader)?;
+    let mut reader = Reader::new(&plain, WHAT);
     for entry in &entries {
         let minor_units = i64::try_from(reader.u64()?).map_err(|_| reader.damaged())?;
         let amount = Amount::from_minor_units(minor_units).map_err(|_| reader.damaged())?;
@@ -184,6 +211,29 @@ mod tests {
             versioned.extend_from_slice(&bytes);
             let _ = decode_entries(&versioned, &mut Vec::new());
             let _ = decode_facts(&versioned, &versioned, |_| true, |_| ());
+        }
+    }
+
+    #[test]
+    fn lines_that_are_alike_take_little_room_and_come_back() {
+        let fact = |line: u32| Fact {
+            place: Place { sequence: 7, line },
+            id_digest: Digest([1; 16]),
+            content_digest: Digest([2; 16]),
+            kind: Kind::Credit,
+            currency: Currency::parse("BRL").unwrap(),
+            amount: Amount::from_minor_units(1).unwrap(),
+            line: Bytes::from(format!("{{\"id\":\"launch-{line:09}\",\"description\":\"sale at the counter\"}}")),
+        };
+        let facts: Vec<Fact> = (1..=40).map(fact).collect();
+        let (digests, lines) = (encode_digests(&facts), encode_lines(&facts));
+        let plain_bytes: usize = facts.iter().map(|fact| fact.line.len()).sum();
+        assert!(lines.len() < plain_bytes / 2);
+        let mut decoded = Vec::new();
+        decode_facts(&digests, &lines, |_| true, |fact| decoded.push(fact)).unwrap();
+        assert_eq!(decoded, facts);
+        for length in 0..lines.len() {
+            assert!(decode_facts(&digests, &lines[..length], |_| true, |_| ()).is_err());
         }
     }
 }

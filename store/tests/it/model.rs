@@ -150,7 +150,7 @@ fn some_commit() -> impl Strategy<Value = Commit> {
                 if facts > 0 {
                     let facts =
                         (stamp.saturating_sub(facts) + 1..=stamp).map(|sequence| fact(sequence, LINE_BYTES)).collect();
-                    commit.journal.push(JournalChunk { window: window(index), bucket: 0, facts });
+                    commit.journal.push(JournalChunk { window: window(index), bucket: 0, begins_window: true, facts });
                 }
                 if touched {
                     commit.accounts.push(account(index));

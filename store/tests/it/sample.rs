@@ -80,7 +80,12 @@ pub fn empty_commit(partition: u16, sequence: u64) -> Commit {
 pub fn commit(sequence: u64, line_bytes: usize) -> Arc<Commit> {
     let rows: Vec<_> = Grain::ALL.into_iter().map(|grain| (row(grain, 0, "BRL"), balance(sequence))).collect();
     let mut commit = empty_commit(0, sequence);
-    commit.journal.push(JournalChunk { window: window(0), bucket: 0, facts: vec![fact(sequence, line_bytes)] });
+    commit.journal.push(JournalChunk {
+        window: window(0),
+        bucket: 0,
+        begins_window: true,
+        facts: vec![fact(sequence, line_bytes)],
+    });
     commit.accounts.push(account(0));
     commit.balances.push(AccountBatch { key: account(0), applied: sequence, rows: rows.clone() });
     commit.rollups.push(RollupBatch { tenant: account(0).tenant, applied: sequence, rows });

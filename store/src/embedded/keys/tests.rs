@@ -48,7 +48,12 @@ fn journal_chunk(account: &AccountKey, date: BusinessDate, first: Place, last: P
         line: Bytes::new(),
     };
     let AccountKey { tenant, account } = account.clone();
-    JournalChunk { window: WindowKey { tenant, account, date }, bucket: 0, facts: vec![fact(first), fact(last)] }
+    JournalChunk {
+        window: WindowKey { tenant, account, date },
+        bucket: 0,
+        begins_window: true,
+        facts: vec![fact(first), fact(last)],
+    }
 }
 
 proptest! {
