@@ -39,6 +39,8 @@ pub struct Bulk {
     /// By partition.
     open: Vec<Option<OpenBatch>>,
     open_bytes: usize,
+    /// Bytes of the last full batch: the next ones need not grow to it step by step.
+    usual_bytes: usize,
     full: Vec<OpenBatch>,
     sent: FuturesUnordered<BoxFuture<'static, Answered>>,
     waits: VecDeque<Wait>,
@@ -85,6 +87,7 @@ impl Bulk {
             shared,
             tenant,
             open_bytes: 0,
+            usual_bytes: 0,
             full: Vec::new(),
             sent: FuturesUnordered::new(),
             waits: VecDeque::new(),
@@ -117,7 +120,7 @@ impl Bulk {
         let key = key_digest(&self.tenant, &draft.account, date, &id);
         let launch = Claimed { key, content: draft.content_digest };
         let partition = self.shared.partition(&self.tenant, &draft.account);
-        let batch = open_batch(&mut self.open, &self.shared, partition, number)?;
+        let batch = open_batch(&mut self.open, &self.shared, partition, (number, self.usual_bytes))?;
         let start = batch.lines.len();
         draft.write_line(&self.tenant, &id, date, &mut batch.lines)?;
         match self.shared.lanes.recent.claim(launch, batch.claims.flight()) {
@@ -179,6 +182,7 @@ impl Bulk {
     fn close(&mut self, index: usize) {
         let Some(batch) = self.open[index].take() else { return };
         self.open_bytes -= batch.lines.len();
+        self.usual_bytes = batch.lines.len().min(self.shared.config.bodies.open_bytes / self.open.len());
         if !batch.claims.launches().is_empty() {
             self.full.push(batch);
         }
@@ -326,7 +330,7 @@ fn open_batch<'b>(
     open: &'b mut [Option<OpenBatch>],
     shared: &Shared,
     partition: u16,
-    number: u64,
+    (number, usual_bytes): (u64, usize),
 ) -> Result<&'b mut OpenBatch, Refusal> {
     let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
     let place = open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
@@ -334,7 +338,7 @@ fn open_batch<'b>(
         partition,
         first_line: number,
         begun: Instant::now(),
-        lines: Vec::new(),
+        lines: Vec::with_capacity(usual_bytes),
         claims: Claims::new(Arc::clone(&shared.lanes.recent)),
     });
     if batch.claims.launches().is_empty() {

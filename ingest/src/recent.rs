@@ -150,14 +150,26 @@ impl Recent {
     }
 
     fn each(&self, launches: &[Claimed], act: impl Fn(&mut Shard, Claimed)) {
-        for launch in launches {
-            act(&mut self.shard(launch.key), *launch);
+        if let [launch] = launches {
+            return act(&mut self.shard(launch.key), *launch);
+        }
+        // One lock a shard instead of one a launch: between two locks the processor fetches no memory ahead.
+        let mut by_shard: Vec<&Claimed> = launches.iter().collect();
+        by_shard.sort_by_key(|launch| shard_of(launch.key));
+        for together in by_shard.chunk_by(|left, right| shard_of(left.key) == shard_of(right.key)) {
+            let Some(first) = together.first() else { continue };
+            let mut shard = self.shard(first.key);
+            together.iter().for_each(|launch| act(&mut shard, **launch));
         }
     }
 
     fn shard(&self, key: Digest) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[usize::from(key.0[15]) % SHARDS])
+        lock(&self.shards[shard_of(key)])
     }
+}
+
+fn shard_of(key: Digest) -> usize {
+    usize::from(key.0[15]) % SHARDS
 }
 
 /// A panic in a shard leaves it consistent enough for a courtesy.
