@@ -1,8 +1,10 @@
 //! Launches written as lines.
 
+use std::io::Write;
+
 use super::{Draft, MAX_LINE_BYTES};
 use crate::content::Member;
-use crate::{BusinessDate, Invalid, Kind, LaunchId, Reason, Tenant, format_minor_units};
+use crate::{Amount, BusinessDate, Currency, Invalid, Kind, LaunchId, Reason, Tenant};
 
 impl Draft<'_> {
     /// Appends the wire line of this launch, without a line feed: `id, tenant, account, date, kind, amount` (a decimal
@@ -44,8 +46,7 @@ impl Draft<'_> {
             Kind::Debit => b"debit",
         };
         push_plain(",\"kind\":\"", kind, line);
-        let amount = format_minor_units(i128::from(self.amount.minor_units()), self.currency);
-        push_plain(",\"amount\":\"", amount.as_bytes(), line);
+        push_amount(self.amount, self.currency, line);
         push_plain(",\"currency\":\"", self.currency.code().as_bytes(), line);
         push_optional(",\"occurred_at\":", self.occurred_at.as_deref(), line);
         push_optional(",\"description\":", self.description.as_deref(), line);
@@ -58,6 +59,18 @@ fn push_plain(head: &str, text: &[u8], line: &mut Vec<u8>) {
     line.extend_from_slice(head.as_bytes());
     line.extend_from_slice(text);
     line.push(b'"');
+}
+
+/// As [`crate::format_minor_units`] writes it, without a text of its own.
+fn push_amount(amount: Amount, currency: Currency, line: &mut Vec<u8>) {
+    let scale = 10_u64.pow(currency.exponent());
+    let minor_units = amount.minor_units().unsigned_abs();
+    let (whole, fraction) = (minor_units / scale, minor_units % scale);
+    // Writing to a vector does not fail.
+    let _written = match currency.exponent() as usize {
+        0 => write!(line, ",\"amount\":\"{whole}\""),
+        decimals => write!(line, ",\"amount\":\"{whole}.{fraction:0decimals$}\""),
+    };
 }
 
 fn push_optional(head: &str, text: Option<&str>, line: &mut Vec<u8>) {
@@ -77,6 +90,13 @@ fn push_member((key, json): &Member<'_>, line: &mut Vec<u8>) {
 /// A JSON string, escaped no longer than anybody could have written it.
 fn push_string(text: &str, line: &mut Vec<u8>) {
     line.push(b'"');
+    // Most texts need no escape. Without an early exit the compiler looks at many bytes at once.
+    let needs_escapes = text.bytes().fold(false, |needs, byte| needs | matches!(byte, b'"' | b'\\' | 0x00..=0x1f));
+    if !needs_escapes {
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => line.extend_from_slice(&[b'\\', byte]),
