@@ -54,9 +54,13 @@ fn number(digest: Digest) -> u128 {
 }
 
 /// Arrays up to this size are searched by halves alone.
-const GUESS_FROM: usize = 512;
-/// After the first guess each step leaves about the root of the error before it: from √n / 2 to a handful.
+const GUESS_FROM: usize = 64;
+/// After the first guess each step leaves about the root of the error before it: from √n / 2 to a handful. Each costs a fetch from
+/// memory, so that a small array gets fewer.
 const GUESSES: usize = 4;
+const FEW_GUESSES: usize = 2;
+/// Up to here few guesses end within the margin.
+const SMALL: usize = 4_096;
 /// How far from the last guess an id is expected.
 const MARGIN: usize = 16;
 
@@ -88,7 +92,8 @@ fn likely_range(sorted: &[Record], id: u128) -> (usize, usize) {
 /// An index near the id: its share of the array, corrected by what is found there.
 fn guess(sorted: &[Record], id: u128) -> usize {
     let mut guess = share(id, sorted.len());
-    for _ in 1..GUESSES {
+    let guesses = if sorted.len() < SMALL { FEW_GUESSES } else { GUESSES };
+    for _ in 1..guesses {
         let found = sorted[guess].id();
         guess = if id >= found {
             (guess + share(id - found, sorted.len())).min(sorted.len() - 1)
