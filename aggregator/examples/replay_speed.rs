@@ -1,7 +1,7 @@
-//! How fast a full log is folded into an empty store: launches of 10,000 accounts in turn, packed 1,000 a message, day
+//! How fast a full log is folded into an empty store: launches of 10,000 accounts (or so many as asked for) in turn, packed 1,000 a message, day
 //! after day.
 //!
-//! `cargo run --release -p aggregator --example replay_speed -- [launches] [partitions] [days]`
+//! `cargo run --release -p aggregator --example replay_speed -- [launches] [partitions] [days] [accounts]`
 
 use std::{
     io::Write,
@@ -23,7 +23,6 @@ use store::{EmbeddedConfig, EmbeddedStore, Store};
 use testkit::NatsServer;
 use tokio::net::TcpListener;
 
-const ACCOUNTS: usize = 10_000;
 const LAUNCHES_A_MESSAGE: u32 = 1_000;
 const POLL: Duration = Duration::from_millis(5);
 
@@ -33,12 +32,16 @@ async fn main() -> anyhow::Result<()> {
     let launches: usize = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let partitions: u16 = arguments.next().map_or(Ok(4), |text| text.parse())?;
     let days: usize = arguments.next().map_or(Ok(1), |text| text.parse())?;
+    let accounts: usize = arguments.next().map_or(Ok(10_000), |text| text.parse())?;
     let server = NatsServer::options().without_sync().start()?;
     let client = connect(&server.url()).await?;
     let settings = LogSettings { partitions, replicas: 1, max_bytes: -1, epoch: 1 };
     let log = Log::ensure(&client, &settings).await?;
-    let bytes = publish(&log, launches, partitions, launches.div_ceil(days.max(1))).await?;
-    println!("published {launches} launches of {} bytes into {partitions} lanes on {days} days", bytes / launches);
+    let bytes = publish(&log, accounts, launches, launches.div_ceil(days.max(1))).await?;
+    let each = bytes / launches;
+    println!(
+        "published {launches} launches of {each} bytes into {partitions} lanes on {days} days, {accounts} accounts"
+    );
 
     let folder = testkit::temp_folder()?;
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store")))?);
@@ -51,6 +54,8 @@ async fn main() -> anyhow::Result<()> {
     let duration = replay(dependencies, &log, store.as_ref()).await?;
     let rate = u128::try_from(launches)? * 1_000 / duration.as_millis().max(1);
     println!("replayed in {} ms: {rate} launches/s", duration.as_millis());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().filter(|line| line.starts_with("VmHWM")).for_each(|line| println!("most memory: {line}"));
     Ok(())
 }
 
@@ -99,14 +104,15 @@ async fn print_metrics(address: std::net::SocketAddr) -> anyhow::Result<()> {
 }
 
 /// Publishes the launches, account by account in turn; gives their bytes.
-async fn publish(log: &Log, launches: usize, partitions: u16, launches_a_day: usize) -> anyhow::Result<usize> {
+async fn publish(log: &Log, accounts: usize, launches: usize, launches_a_day: usize) -> anyhow::Result<usize> {
+    let partitions = log.identity().partitions;
     let publisher = Publisher::start(log.clone(), PublisherConfig::default());
-    let accounts = accounts()?;
+    let accounts = account_keys(accounts)?;
     let mut lanes = vec![(Vec::new(), 0_u32); usize::from(partitions)];
     let mut bytes = 0;
     let mut receipts = Vec::new();
     for number in 0..launches {
-        let key = accounts.get(number.wrapping_mul(7_919) % ACCOUNTS).context("an account")?;
+        let key = accounts.get(number.wrapping_mul(7_919) % accounts.len()).context("an account")?;
         let partition = partition_of(key, partitions);
         let (lines, entries) = lanes.get_mut(usize::from(partition)).context("a lane")?;
         let before = lines.len();
@@ -134,11 +140,11 @@ fn batch(lines: Vec<u8>, entries: u32) -> Batch {
     Batch { lines: Bytes::from(lines), entries, message_id }
 }
 
-fn accounts() -> anyhow::Result<Vec<AccountKey>> {
+fn account_keys(accounts: usize) -> anyhow::Result<Vec<AccountKey>> {
     let tenant = Tenant::parse("acme")?;
     let key =
-        |number| Ok(AccountKey { tenant: tenant.clone(), account: Account::parse(&format!("store-{number:05}"))? });
-    (0..ACCOUNTS).map(key).collect()
+        |number| Ok(AccountKey { tenant: tenant.clone(), account: Account::parse(&format!("store-{number:06}"))? });
+    (0..accounts).map(key).collect()
 }
 
 /// A launch of about 200 bytes.
