@@ -110,7 +110,10 @@ impl Worker {
     ) -> Commit {
         let mark = LogMark { sequence: self.sequence, ..LogMark::default() };
         let chunks = |(window, facts): (WindowKey, Vec<Fact>)| {
-            let chunk = |facts: &[Fact]| JournalChunk { window: window.clone(), bucket: 0, facts: facts.to_vec() };
+            let chunk = |facts: &[Fact]| {
+                let (window, facts) = (window.clone(), facts.to_vec());
+                JournalChunk { window, bucket: 0, begins_window: true, facts }
+            };
             facts.chunks(MAX_CHUNK_FACTS).map(chunk).collect::<Vec<_>>()
         };
         let batch = |(key, rows): (&AccountKey, &BTreeSet<RowKey>)| AccountBatch {
