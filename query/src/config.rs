@@ -17,14 +17,26 @@ pub struct QueryConfig {
     pub cache_bytes: usize,
     /// `SALDO_QUERY_MAX_FILLS`: reads of the store at once; more wait. Default 64.
     pub max_fills: usize,
+    /// `SALDO_QUERY_FIRST_WORD_MS`: how long after its start it waits for the first word of a lane's worker, in milliseconds,
+    /// before it answers from the store without one. Default 3,000. Only a worker knows that the log is another one than
+    /// the store was filled from.
+    pub first_word_ms: u64,
     /// Bounds of the HTTP server.
     pub http: HttpLimits,
 }
 
 impl QueryConfig {
-    /// Epoch 1, four lanes, 256 MiB, 64 fills.
+    /// Epoch 1, four lanes, 256 MiB, 64 fills, three seconds.
     pub fn new(nats: ClientConfig) -> Self {
-        Self { nats, epoch: 1, partitions: 4, cache_bytes: 256 << 20, max_fills: 64, http: HttpLimits::default() }
+        Self {
+            nats,
+            epoch: 1,
+            partitions: 4,
+            cache_bytes: 256 << 20,
+            max_fills: 64,
+            first_word_ms: 3_000,
+            http: HttpLimits::default(),
+        }
     }
 
     /// Reads the variables.
@@ -38,6 +50,7 @@ impl QueryConfig {
             partitions: variables.number("SALDO_PARTITIONS", default.partitions, 1..=MAX_PARTITIONS)?,
             cache_bytes: variables.number("SALDO_QUERY_CACHE_BYTES", default.cache_bytes, 0..=1 << 40)?,
             max_fills: variables.number("SALDO_QUERY_MAX_FILLS", default.max_fills, 1..=65_536)?,
+            first_word_ms: variables.number("SALDO_QUERY_FIRST_WORD_MS", default.first_word_ms, 0..=3_600_000)?,
             http: HttpLimits::from_variables(variables)?,
             nats: default.nats,
         })

@@ -70,8 +70,10 @@ pub(crate) struct Lane {
     pub(crate) partition: u16,
     clock: Clock,
     state: Mutex<LaneState>,
-    /// Readers who wait for a position.
+    /// Readers who wait for a position, or for the worker's first word.
     moved: Notify,
+    /// A worker has said something of it.
+    heard: AtomicBool,
     /// Others have taken its place: nothing will move here any more.
     retired: AtomicBool,
 }
@@ -82,7 +84,15 @@ impl Lane {
         let rendered = Arc::new(RenderedStamp::of_lane(epoch, partition, Stamp::default()));
         let machine = QueryLane::new(settings);
         let state = Mutex::new(LaneState { machine, flights: HashMap::new(), rendered });
-        Self { epoch, partition, clock, state, moved: Notify::new(), retired: AtomicBool::new(false) }
+        Self {
+            epoch,
+            partition,
+            clock,
+            state,
+            moved: Notify::new(),
+            heard: AtomicBool::default(),
+            retired: AtomicBool::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {
@@ -158,9 +168,25 @@ impl Lane {
         }
     }
 
+    /// Whether its worker was heard since the start; a lane whose place others have taken is not waited for.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire) || self.retired.load(Ordering::Acquire)
+    }
+
+    /// Waits until something has changed, unless the worker was heard.
+    pub(crate) async fn first_word(&self) {
+        let moved = self.moved.notified();
+        tokio::pin!(moved);
+        moved.as_mut().enable();
+        if !self.was_heard() {
+            moved.await;
+        }
+    }
+
     pub(crate) fn on_notice(&self, notice: &Notice) -> NoticeEffect {
         let effect = self.lock().machine.on_notice(notice, self.clock.now_ms());
-        self.wake_if(effect.moved);
+        let is_first_word = !effect.ignored && !self.heard.swap(true, Ordering::AcqRel);
+        self.wake_if(effect.moved || is_first_word);
         effect
     }
 

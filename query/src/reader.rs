@@ -22,12 +22,13 @@ use tokio::{
 };
 
 use crate::{
+    config::QueryConfig,
     flight::{self, Landed},
     http::{answer::Answer, stamp::RenderedStamp},
     lanes::{Flight, Found, Lane, Lanes},
     metrics::ReadMetrics,
     read::{self, AccountsPage, Representation},
-    refusal::{not_ready, not_yet_applied, overloaded, shutting_down, stopped, store_unavailable},
+    refusal::{nobody_heard, not_ready, not_yet_applied, overloaded, shutting_down, stopped, store_unavailable},
 };
 
 /// How often a reader begins anew because the store went back while it was read for: more often is no accident.
@@ -66,6 +67,8 @@ pub(crate) struct Reader {
     /// Readers who came before that.
     laid_out: Notify,
     turns: Semaphore,
+    /// Until then a lane whose worker was not heard since the start is not answered for.
+    first_word_until: Instant,
     /// The store's incarnation that the lanes speak of.
     incarnation: AtomicU64,
     pub(crate) metrics: ReadMetrics,
@@ -73,10 +76,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(store: Arc<dyn Store>, max_fills: usize, metrics: ReadMetrics, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, config: &QueryConfig, metrics: ReadMetrics, shutdown: Shutdown) -> Self {
         let incarnation = AtomicU64::new(store.incarnation());
-        let (turns, laid_out) = (Semaphore::new(max_fills), Notify::new());
-        Self { store, lanes: RwLock::default(), laid_out, turns, incarnation, metrics, shutdown }
+        let (turns, laid_out) = (Semaphore::new(config.max_fills), Notify::new());
+        let first_word_until = Instant::now() + Duration::from_millis(config.first_word_ms);
+        Self { store, lanes: RwLock::default(), laid_out, turns, first_word_until, incarnation, metrics, shutdown }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -153,6 +157,7 @@ impl Reader {
             let lanes = self.lanes_for(wants).await?;
             let lane = lanes.of(&key.account);
             let minimum = demand(wants, &lanes)?.of_lane(lane.partition);
+            self.meet(lane, wants).await?;
             self.freshen(lane).await?;
             let flight = match lane.read(key, minimum) {
                 Found::Cached(answer, stamp) => {
@@ -203,8 +208,26 @@ impl Reader {
         Err(store_unavailable(true))
     }
 
+    /// Waits for the first word of the lane's worker: what is stored may be of another log, and the worker tells. Where it
+    /// has nothing to say for long, because it or NATS is away, reading goes on without it.
+    async fn meet(&self, lane: &Lane, wants: &Wants) -> Result<(), Problem> {
+        while !lane.was_heard() && Instant::now() < self.first_word_until {
+            if Instant::now() >= wants.deadline {
+                return Err(nobody_heard());
+            }
+            self.metrics.waits.inc();
+            tokio::select! {
+                () = lane.first_word() => {}
+                () = sleep_until(wants.deadline.min(self.first_word_until)) => {}
+                () = self.shutdown.begun() => return Err(shutting_down()),
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the lane is at `minimum`.
     async fn reach(&self, lane: &Lane, minimum: u64, wants: &Wants) -> Result<(), Problem> {
+        self.meet(lane, wants).await?;
         loop {
             self.freshen(lane).await?;
             if lane.stamp().position >= minimum {

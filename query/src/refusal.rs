@@ -12,6 +12,11 @@ pub(crate) fn not_ready() -> Problem {
     Problem::new(kinds::STORE_UNAVAILABLE, "the store has not told its generation yet").retry_after(RETRY_AFTER_S)
 }
 
+pub(crate) fn nobody_heard() -> Problem {
+    let detail = "it is not known yet whether the store belongs to the log: its worker was not heard";
+    Problem::new(kinds::STORE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_S)
+}
+
 pub(crate) fn overloaded() -> Problem {
     Problem::new(kinds::OVERLOADED, "too many readers wait for the store").retry_after(RETRY_AFTER_S)
 }

@@ -32,7 +32,7 @@ pub async fn run(
     let mut registry = service::metrics::registry();
     let http_metrics = HttpMetrics::register(&mut registry);
     let metrics = ReadMetrics::register(&mut registry);
-    let reader = Arc::new(Reader::new(store, config.max_fills, metrics, shutdown.clone()));
+    let reader = Arc::new(Reader::new(store, &config, metrics, shutdown.clone()));
     registry.register_collector(Box::new(LaneGauges::new(&reader)));
     let health = StoreHealth::new();
     let readiness = Readiness::new({

@@ -7,7 +7,7 @@ use testkit::wait_until_async;
 use crate::{
     client::Client,
     model::{Launch, Model, random_launches},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Setup},
 };
 
 async fn post_all(client: &Client, launches: &[Launch], model: &mut Model) -> anyhow::Result<()> {
@@ -60,15 +60,19 @@ async fn a_store_of_another_log_is_not_answered_from() -> anyhow::Result<()> {
     let data = pipeline.stop_keeping_data().await?;
     fs::remove_dir_all(data.path().join("nats"))?;
 
-    let pipeline = Pipeline::start_on(data).await?;
+    let patience = ("SALDO_QUERY_FIRST_WORD_MS".to_owned(), "600000".to_owned());
+    let pipeline = Pipeline::start_with(data, &Setup { variables: vec![patience], ..Setup::default() }).await?;
     let client = Client::new(&pipeline)?;
-    let posted = client.post(&launches[20]).await?;
-    anyhow::ensure!(posted.status == 201, "posting goes on: {posted:?}");
     let path = format!("/v1/accounts/{}/balance", launches[20].account);
     let refused = || async {
-        let answer = client.get(&path, posted.body["position"].as_str()).await.ok()?;
-        (answer.body["type"] == "urn:saldo:problem:account_stopped").then_some(answer.status)
+        let answer = client.get(&path, None).await.ok()?;
+        assert_eq!(answer.status, 503, "not at the very start either: {answer:?}");
+        (answer.body["type"] == "urn:saldo:problem:account_stopped").then_some(())
     };
-    assert_eq!(wait_until_async("the refusal", Duration::from_secs(60), refused).await?, 503);
+    wait_until_async("the refusal", Duration::from_secs(60), refused).await?;
+    let posted = client.post(&launches[20]).await?;
+    anyhow::ensure!(posted.status == 201, "posting goes on: {posted:?}");
+    let answer = client.get(&path, posted.body["position"].as_str()).await?;
+    anyhow::ensure!(answer.body["type"] == "urn:saldo:problem:account_stopped", "{answer:?}");
     pipeline.stop().await
 }

@@ -1,5 +1,7 @@
 //! Starts over every kind of store, and stops.
 
+use protocol::notice::{Changed, Notice};
+
 use crate::world::{Beginning, Entry, World};
 
 #[tokio::test]
@@ -44,6 +46,45 @@ async fn a_store_of_another_epoch_is_refused() {
     world.start_query().await;
     let error = world.end_of_query().await.unwrap_err();
     assert!(format!("{error:#}").contains("epoch"), "{error:#}");
+}
+
+/// A store under another log than the one that it was filled from: its worker will tell, and until then nothing is answered.
+#[tokio::test]
+async fn before_a_lanes_worker_was_heard_nothing_is_told_of_the_lane() {
+    let beginning = Beginning { hearts_beat: false, first_word_ms: Some(3_600_000), ..Beginning::default() };
+    let mut world = World::without_query(beginning).await;
+    let ours = world.commit(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    let other =
+        (0..).map(|number| format!("n{number}")).find(|name| world.worker.partition("acme", name) != ours.partition);
+    let other = other.unwrap();
+    let others = world.commit(&[Entry::credit(&other, "2026-01-01", "1", "1.00")]).await;
+    world.start_query().await;
+    let within = |world: &World, account: &str, wait_ms: u64| {
+        world.ask(&format!("/v1/accounts/{account}/balance")).header("saldo-wait-ms", wait_ms.to_string())
+    };
+    let waits = async |world: &World| {
+        let answer = within(world, "a", 0).send().await;
+        (answer.refusal() == (503, "store_unavailable".to_owned()) && answer.text.contains("was not heard"))
+            .then_some(())
+    };
+    world.wait_for("the lanes to be laid out", waits).await;
+    let patient = tokio::spawn(within(&world, "a", 10_000).send());
+
+    let refusal = Notice { from: 0, to: 0, end: 0, time_ms: 0, changed: Changed::Refused, ..ours };
+    let refused = async |world: &World| {
+        world.publish(&refusal).await;
+        (within(world, "a", 0).send().await.refusal() == (503, "account_stopped".to_owned())).then_some(())
+    };
+    world.wait_for("the refusal to be heard", refused).await;
+    assert_eq!(patient.await.unwrap().problem(), "account_stopped");
+    assert_eq!(
+        within(&world, &other, 0).send().await.problem(),
+        "store_unavailable",
+        "of the other lane nothing was heard"
+    );
+    world.publish(&others).await;
+    let answered = async |world: &World| (within(world, &other, 0).send().await.status == 200).then_some(());
+    world.wait_for("the other lane's worker to be heard", answered).await;
 }
 
 #[tokio::test]

@@ -32,11 +32,13 @@ pub struct Beginning {
     pub epoch: u8,
     /// Whether heartbeats are sent from the start.
     pub hearts_beat: bool,
+    /// How long readers wait for the first word of a lane's worker; as configured by default if `None`.
+    pub first_word_ms: Option<u64>,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { partitions: 4, assumed_partitions: 4, epoch: 1, hearts_beat: true }
+        Self { partitions: 4, assumed_partitions: 4, epoch: 1, hearts_beat: true, first_word_ms: None }
     }
 }
 
@@ -100,6 +102,7 @@ impl World {
         let mut config = QueryConfig::new(client_config(&self.nats));
         config.partitions = self.beginning.assumed_partitions;
         config.epoch = self.beginning.epoch;
+        config.first_word_ms = self.beginning.first_word_ms.unwrap_or(config.first_word_ms);
         config
     }
 
