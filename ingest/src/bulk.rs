@@ -19,7 +19,7 @@ use crate::{
     publish::Claims,
     recent::Claim,
     shared::{Refusal, Shared, date_of},
-    tenants::Settings,
+    tenants::Snapshot,
 };
 
 mod report;
@@ -35,7 +35,7 @@ const MAX_WAITS: usize = 64;
 pub struct Bulk {
     shared: Arc<Shared>,
     tenant: Tenant,
-    settings: Arc<Settings>,
+    settings: Snapshot,
     /// By partition.
     open: Vec<Option<OpenBatch>>,
     open_bytes: usize,
@@ -81,7 +81,7 @@ impl Bulk {
     pub fn new(shared: Arc<Shared>, tenant: Tenant) -> Self {
         let partitions = usize::from(shared.identity.partitions);
         Self {
-            settings: shared.tenants.settings(),
+            settings: shared.tenants.snapshot(),
             open: std::iter::repeat_with(|| None).take(partitions).collect(),
             report: Report::new(shared.identity.epoch),
             shared,
@@ -196,7 +196,7 @@ impl Bulk {
         while let Some(Some(answered)) = self.sent.next().now_or_never() {
             self.answered(answered);
         }
-        self.settings = self.shared.tenants.settings();
+        self.settings = self.shared.tenants.snapshot();
         self.settle_waits(MAX_WAITS).await;
     }
 

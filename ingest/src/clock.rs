@@ -10,6 +10,7 @@ use std::{
 };
 
 use service::Variables;
+use tokio::time::Instant;
 
 /// The wall clock of this process, or one that a test moves.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,31 @@ impl Clock {
     /// Nanoseconds since 1970-01-01T00:00:00Z, exact to a millisecond.
     pub fn now_ns(&self) -> i128 {
         i128::from(self.now_ms()) * 1_000_000
+    }
+}
+
+/// A clock that never goes back: never behind what it has told, nor behind one that was right at the start and has gone on
+/// steadily since. What depends on a day being to come must not be undone by a clock that is set back.
+#[derive(Debug)]
+pub struct ForwardClock {
+    wall: Clock,
+    started_ms: i64,
+    started: Instant,
+    told_ms: AtomicI64,
+}
+
+impl ForwardClock {
+    /// Starts with what `wall` says.
+    pub fn start(wall: Clock) -> Self {
+        let started_ms = wall.now_ms();
+        Self { wall, started_ms, started: Instant::now(), told_ms: AtomicI64::new(started_ms) }
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn now_ms(&self) -> i64 {
+        let elapsed_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let now_ms = self.wall.now_ms().max(self.started_ms.saturating_add(elapsed_ms));
+        self.told_ms.fetch_max(now_ms, Relaxed).max(now_ms)
     }
 }
 

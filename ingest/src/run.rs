@@ -51,14 +51,14 @@ pub async fn run(
     let Dependencies { client, log, mut registry, clock } = dependencies;
     let address = listener.local_addr().context("the listener has no address")?;
     let authenticator = Authenticator::without_credentials(address)?;
-    let tenants = Tenants::load(config.tenants.clone())?;
+    let tenants = Tenants::load(config.tenants.clone(), clock.clone())?;
     let (metrics, http_metrics) = (Arc::new(Metrics::register(&mut registry)), HttpMetrics::register(&mut registry));
     let recent = Arc::new(Recent::new(config.recent.clone()));
     let publisher = Publisher::start(log.clone(), config.publisher.clone());
     let log_state = LogState::default();
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(keep_fresh(tenants.clone(), clock.clone(), shutdown.clone()));
+    tasks.spawn(keep_fresh(tenants.clone(), shutdown.clone()));
     tasks.spawn(warm_then_ready(log.clone(), Arc::clone(&recent), config.clone(), log_state.clone()));
     let readiness = readiness(client, publisher.clone(), log_state.clone());
     let probe = Probe {

@@ -14,7 +14,7 @@ use crate::{
     flight::{Cause, Failure},
     probe::LogState,
     publish::Lanes,
-    tenants::{Settings, Tenants},
+    tenants::{Snapshot, Tenants},
 };
 
 /// The state of one ingest.
@@ -80,11 +80,16 @@ impl Shared {
 /// The business date that was given, or that `occurred_at` has in the tenant's calendar.
 ///
 /// # Errors
-/// There is neither, the instant is outside the bounds, or the settings are stale.
-pub fn date_of(draft: &Draft<'_>, settings: &Settings, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
+/// There is neither, the instant is outside the bounds or so far ahead that its day may still be changed, or the settings
+/// are stale.
+pub fn date_of(draft: &Draft<'_>, settings: &Snapshot, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
     match (draft.date, draft.occurred_at_ns) {
         (Some(date), _) => Ok(date),
-        (None, Some(instant_ns)) => date_at(instant_ns, settings, tenant),
+        (None, Some(instant_ns)) if settings.is_settled(instant_ns) => date_at(instant_ns, settings, tenant),
+        (None, Some(_)) => {
+            let detail = "occurred_at lies in the future, where the day that it belongs to is not settled: give a date";
+            Err(Invalid::new(Reason::TimeInFuture, detail).into())
+        }
         (None, None) => {
             let detail = "a launch that has an id needs a date, or occurred_at, from which the date follows";
             Err(Invalid::new(Reason::MissingDate, detail).into())
@@ -96,7 +101,7 @@ pub fn date_of(draft: &Draft<'_>, settings: &Settings, tenant: &Tenant) -> Resul
 ///
 /// # Errors
 /// The instant is outside the bounds, or the settings are stale.
-pub fn date_at(instant_ns: i128, settings: &Settings, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
+pub fn date_at(instant_ns: i128, settings: &Snapshot, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
     let stale = |_| Refusal::Unavailable(Failure::new(Cause::SettingsStale));
     let calendar = settings.calendar(tenant, Instant::now()).map_err(stale)?;
     let outside = || Invalid::new(Reason::InvalidDate, "occurred_at lies outside 1900-01-01 to 2199-12-31");

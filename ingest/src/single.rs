@@ -60,7 +60,7 @@ pub fn complete(
     {
         return Err(CompleteError::KeyDiffers);
     }
-    let settings = shared.tenants.settings();
+    let settings = shared.tenants.snapshot();
     let (id, date) = match idempotency_key.or_else(|| draft.id.clone()) {
         Some(id) => (id, date_of(&draft, &settings, &tenant)?),
         None => {

@@ -3,9 +3,10 @@
 //! | rule | why |
 //! |---|---|
 //! | a date is derived only while the tenant's settings are confirmed no longer ago than the bound | two instances must not derive different days from one launch |
+//! | a date is derived only from what has occurred, or does so by tomorrow morning, see [`horizon`] | later days may still be changed |
 //! | a change takes effect only on a date that is still to come, later than that bound | by then every instance has read it |
 //! | a change that breaks this is refused for its tenant, whose settings then grow stale | somebody notices before a day is counted twice |
-//! | at the start every rule counts | there is nothing yet that it could contradict |
+//! | at the start every rule counts | what was derived before is not known; the operator must know, see `docs/configuration.md` |
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,10 @@ use std::{
 use ledger::{BusinessDate, Calendar, CalendarRule, Tenant};
 use tokio::time::Instant;
 
+use crate::clock::{Clock, ForwardClock};
+
 mod file;
+mod horizon;
 mod reload;
 
 pub use file::TenantsError;
@@ -49,9 +53,9 @@ struct Confirmed {
     at: Instant,
 }
 
-/// The settings of all tenants at one moment. Cheap to share, never changed.
+/// The settings of all tenants as last read. Never changed.
 #[derive(Clone, Debug)]
-pub struct Settings {
+struct Settings {
     listed: HashMap<Tenant, Confirmed>,
     utc: Calendar,
     /// When the file was last read well; `None` without a file: then nothing can grow stale.
@@ -59,16 +63,34 @@ pub struct Settings {
     stale_after: Duration,
 }
 
+/// The settings of all tenants at one moment. Cheap to share.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    settings: Arc<Settings>,
+    derived_before_ns: i128,
+}
+
 /// The settings are too old to derive a date from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
 
-impl Settings {
+impl Snapshot {
     /// The tenant's calendar.
     ///
     /// # Errors
     /// Its settings were confirmed too long ago.
     pub fn calendar(&self, tenant: &Tenant, now: Instant) -> Result<&Calendar, Stale> {
+        self.settings.calendar(tenant, now)
+    }
+
+    /// Whether an instant, in nanoseconds since 1970, is so near that no change can move its day any more.
+    pub fn is_settled(&self, instant_ns: i128) -> bool {
+        instant_ns < self.derived_before_ns
+    }
+}
+
+impl Settings {
+    fn calendar(&self, tenant: &Tenant, now: Instant) -> Result<&Calendar, Stale> {
         let Some(read_at) = self.read_at else { return Ok(&self.utc) };
         let (calendar, confirmed_at) = match self.listed.get(tenant) {
             Some(confirmed) => (&confirmed.calendar, confirmed.at),
@@ -86,6 +108,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Tenants {
     current: Arc<RwLock<Arc<Settings>>>,
+    clock: Arc<ForwardClock>,
     config: TenantsConfig,
 }
 
@@ -94,7 +117,7 @@ impl Tenants {
     ///
     /// # Errors
     /// The file cannot be read or has a mistake; the error names its line.
-    pub fn load(config: TenantsConfig) -> Result<Self, TenantsError> {
+    pub fn load(config: TenantsConfig, clock: Clock) -> Result<Self, TenantsError> {
         let now = Instant::now();
         let rules = config.file.as_deref().map(file::read).transpose()?;
         let mut settings = Settings {
@@ -106,35 +129,30 @@ impl Tenants {
         for (tenant, (rules, calendar)) in rules.into_iter().flatten() {
             settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
         }
-        Ok(Self { current: Arc::new(RwLock::new(Arc::new(settings))), config })
+        let current = Arc::new(RwLock::new(Arc::new(settings)));
+        Ok(Self { current, clock: Arc::new(ForwardClock::start(clock)), config })
     }
 
     /// The settings of this moment.
-    pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn snapshot(&self) -> Snapshot {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: whatever is read later finds the clock here or further on.
+        let derived_before_ns = horizon::derived_before_ns(self.clock.now_ms());
+        Snapshot { settings: Arc::clone(&current), derived_before_ns }
     }
 
-    /// Reads the file again, at `now_ms` by the wall clock. Tenants whose change comes too early are returned; they keep
-    /// what they had, unconfirmed.
+    /// Reads the file again. Tenants whose change comes too early are returned; they keep what they had, unconfirmed.
     ///
     /// # Errors
     /// The file cannot be read or has a mistake; nothing changes, nothing is confirmed.
-    pub fn reload(&self, now_ms: i64) -> Result<Vec<Tenant>, TenantsError> {
+    pub fn reload(&self) -> Result<Vec<Tenant>, TenantsError> {
         let Some(path) = &self.config.file else { return Ok(Vec::new()) };
         let rules = file::read(path)?;
-        let earliest = self.earliest_change(now_ms);
-        let (settings, refused) = merge(&self.settings(), rules, earliest, Instant::now());
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let earliest = horizon::earliest_change(self.clock.now_ms(), self.config.stale_ms);
+        let (settings, refused) = merge(&current, rules, earliest, Instant::now());
+        *current = Arc::new(settings);
         Ok(refused)
-    }
-
-    /// The first date on which a change may take effect. Somewhere on earth it is tomorrow already, and the next reading
-    /// of another instance may be a whole bound away.
-    fn earliest_change(&self, now_ms: i64) -> BusinessDate {
-        const DAY_MS: i64 = 86_400_000;
-        let latest_reading_ms = now_ms.saturating_add(i64::try_from(self.config.stale_ms).unwrap_or(DAY_MS));
-        let today = i32::try_from(latest_reading_ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
-        BusinessDate::from_days(today.saturating_add(2)).unwrap_or(BusinessDate::MAX)
     }
 }
 

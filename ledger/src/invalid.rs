@@ -21,6 +21,8 @@ pub enum Reason {
     InvalidDate,
     /// `occurred_at` is not an RFC 3339 time with an offset.
     InvalidTime,
+    /// `occurred_at` lies so far ahead that its day may still change, and there is no `date`.
+    TimeInFuture,
     /// `date` is neither given nor derivable.
     MissingDate,
     /// `kind` is neither `credit` nor `debit`.
@@ -52,6 +54,7 @@ impl Reason {
             Self::InvalidIdentifier => "invalid_identifier",
             Self::InvalidDate => "invalid_date",
             Self::InvalidTime => "invalid_time",
+            Self::TimeInFuture => "time_in_future",
             Self::MissingDate => "missing_date",
             Self::InvalidKind => "invalid_kind",
             Self::InvalidAmount => "invalid_amount",

@@ -7,6 +7,8 @@ use crate::clock::Clock;
 
 /// 2026-11-23T05:00:00Z.
 const NOW_MS: i64 = 1_795_410_000_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 struct TenantsFile {
     _folder: tempfile::TempDir,
@@ -26,7 +28,12 @@ impl TenantsFile {
     }
 
     fn load(&self) -> Result<Tenants, TenantsError> {
-        Tenants::load(TenantsConfig { file: Some(self.path.clone()), ..TenantsConfig::default() })
+        self.load_at(&Arc::new(AtomicI64::new(NOW_MS)))
+    }
+
+    fn load_at(&self, now_ms: &Arc<AtomicI64>) -> Result<Tenants, TenantsError> {
+        let config = TenantsConfig { file: Some(self.path.clone()), ..TenantsConfig::default() };
+        Tenants::load(config, Clock::Manual(Arc::clone(now_ms)))
     }
 }
 
@@ -36,9 +43,17 @@ fn tenant(name: &str) -> Tenant {
 
 /// The business date of 2026-11-23T02:30:00Z.
 fn date_at_half_past_two(tenants: &Tenants, name: &str) -> String {
-    let settings = tenants.settings();
+    date_at(tenants, name, 1_795_401_000_000)
+}
+
+fn date_at(tenants: &Tenants, name: &str, instant_ms: i64) -> String {
+    let settings = tenants.snapshot();
     let calendar = settings.calendar(&tenant(name), Instant::now()).unwrap();
-    calendar.business_date(1_795_401_000_000_000_000).unwrap().to_string()
+    calendar.business_date(nanoseconds(instant_ms)).unwrap().to_string()
+}
+
+fn nanoseconds(instant_ms: i64) -> i128 {
+    i128::from(instant_ms) * 1_000_000
 }
 
 fn rule(name: &str, zone: &str, effective_from: &str) -> String {
@@ -54,7 +69,7 @@ fn zones_and_cut_offs_move_days_and_others_have_utc() {
     assert_eq!(date_at_half_past_two(&tenants, "sp"), "2026-11-22");
     assert_eq!(date_at_half_past_two(&tenants, "late"), "2026-11-22");
     assert_eq!(date_at_half_past_two(&tenants, "other"), "2026-11-23");
-    let without = Tenants::load(TenantsConfig::default()).unwrap();
+    let without = Tenants::load(TenantsConfig::default(), Clock::System).unwrap();
     assert_eq!(date_at_half_past_two(&without, "sp"), "2026-11-23");
 }
 
@@ -77,7 +92,7 @@ fn mistakes_are_told_with_their_line() {
         assert!(error.contains(&format!("line {line}")) && error.contains(word), "{text}: {error}");
     }
     let missing = TenantsConfig { file: Some("/nowhere/tenants.toml".into()), ..TenantsConfig::default() };
-    assert!(Tenants::load(missing).err().unwrap().to_string().contains("/nowhere/tenants.toml"));
+    assert!(Tenants::load(missing, Clock::System).err().unwrap().to_string().contains("/nowhere/tenants.toml"));
 }
 
 #[test]
@@ -93,47 +108,92 @@ fn a_change_counts_from_a_date_to_come_and_not_before() {
     ] {
         file.write(&change);
         let expected = if refused { vec![tenant("acme")] } else { Vec::new() };
-        assert_eq!(tenants.reload(NOW_MS).unwrap(), expected, "{change}");
+        assert_eq!(tenants.reload().unwrap(), expected, "{change}");
         assert_eq!(date_at_half_past_two(&tenants, "acme"), "2026-11-23");
     }
     file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("new", "America/Sao_Paulo", "2026-11-01")));
-    assert_eq!(tenants.reload(NOW_MS).unwrap(), [tenant("new")], "it may have launches in UTC already");
+    assert_eq!(tenants.reload().unwrap(), [tenant("new")], "it may have launches in UTC already");
     assert_eq!(date_at_half_past_two(&tenants, "new"), "2026-11-23");
+}
+
+/// With the latest days on earth before the change and the earliest after it: the change is the first that is taken, and an
+/// instant whose day was derived before keeps it.
+#[test]
+fn no_change_that_is_taken_moves_a_day_that_could_be_derived_before() {
+    let late = "[[rule]]\ntenant = \"acme\"\nzone = \"Etc/GMT+12\"\ncut_off = \"23:59\"\n";
+    let (file, now_ms) = (TenantsFile::new(late), Arc::new(AtomicI64::new(0)));
+    for hours in 0..48 {
+        now_ms.store(NOW_MS + hours * HOUR_MS, Relaxed);
+        file.write(late);
+        let tenants = file.load_at(&now_ms).unwrap();
+        let settled = |instant: &i64| tenants.snapshot().is_settled(nanoseconds(*instant));
+        let instants = (-72..96).map(|ahead| now_ms.load(Relaxed) + ahead * HOUR_MS);
+        let before: Vec<_> = instants.filter(settled).map(|at| (at, date_at(&tenants, "acme", at))).collect();
+        assert!(
+            before.iter().any(|(at, _)| *at > now_ms.load(Relaxed) + 9 * HOUR_MS),
+            "clocks of callers may be wrong"
+        );
+        let first = horizon::earliest_change(now_ms.load(Relaxed), tenants.config.stale_ms);
+        for (days_early, refused) in [(1, vec![tenant("acme")]), (0, Vec::new())] {
+            let change = BusinessDate::from_days(first.days() - days_early).unwrap();
+            file.write(&format!("{late}{}", rule("acme", "Pacific/Kiritimati", &change.to_string())));
+            assert_eq!(tenants.reload().unwrap(), refused);
+        }
+        let after = before.iter().map(|(at, _)| (*at, date_at(&tenants, "acme", *at)));
+        assert_eq!(after.collect::<Vec<_>>(), before);
+    }
+}
+
+#[test]
+fn what_has_been_settled_stays_so_and_bars_changes_though_the_clock_is_set_back() {
+    let file = TenantsFile::new(&rule("acme", "UTC", "2026-01-01"));
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    let tenants = file.load_at(&now_ms).unwrap();
+    let in_five_days = nanoseconds(NOW_MS + 5 * DAY_MS);
+    assert!(!tenants.snapshot().is_settled(in_five_days));
+    now_ms.store(NOW_MS + 5 * DAY_MS, Relaxed);
+    assert!(tenants.snapshot().is_settled(in_five_days));
+    now_ms.store(NOW_MS, Relaxed);
+    assert!(tenants.snapshot().is_settled(in_five_days), "its day may have been derived meanwhile");
+    for (date, refused) in [("2026-11-29", vec![tenant("acme")]), ("2026-11-30", Vec::new())] {
+        file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("acme", "America/Sao_Paulo", date)));
+        assert_eq!(tenants.reload().unwrap(), refused, "{date}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_confirmed_grows_stale_for_whom_it_concerns() {
     let file = TenantsFile::new(&rule("acme", "UTC", "2026-01-01"));
     let tenants = file.load().unwrap();
-    let fresh = |name| tenants.settings().calendar(&tenant(name), Instant::now()).is_ok();
+    let fresh = |name| tenants.snapshot().calendar(&tenant(name), Instant::now()).is_ok();
     tokio::time::advance(Duration::from_secs(59)).await;
     assert!(fresh("acme") && fresh("other"));
     file.write(&rule("acme", "America/Sao_Paulo", "2026-01-01"));
-    assert_eq!(tenants.reload(NOW_MS).unwrap(), [tenant("acme")]);
+    assert_eq!(tenants.reload().unwrap(), [tenant("acme")]);
     tokio::time::advance(Duration::from_secs(2)).await;
     assert!(!fresh("acme") && fresh("other"), "only the refused one is stale");
     file.write("not toml");
-    assert!(tenants.reload(NOW_MS).is_err());
+    assert!(tenants.reload().is_err());
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(!fresh("acme") && !fresh("other"));
     file.write(&rule("acme", "UTC", "2026-01-01"));
-    assert_eq!(tenants.reload(NOW_MS).unwrap(), []);
+    assert_eq!(tenants.reload().unwrap(), []);
     assert!(fresh("acme") && fresh("other"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_lets_no_change_reach_days_that_have_launches() {
     let file = TenantsFile::new(&rule("acme", "UTC", "2026-01-01"));
-    let tenants = Tenants::load(TenantsConfig { file: Some(file.path.clone()), ..TenantsConfig::default() }).unwrap();
     let (now_ms, shutdown) = (Arc::new(AtomicI64::new(NOW_MS)), Shutdown::new());
-    let keeping = tokio::spawn(keep_fresh(tenants.clone(), Clock::Manual(Arc::clone(&now_ms)), shutdown.clone()));
+    let tenants = file.load_at(&now_ms).unwrap();
+    let keeping = tokio::spawn(keep_fresh(tenants.clone(), shutdown.clone()));
     tokio::task::yield_now().await;
-    now_ms.store(NOW_MS - 30 * 86_400_000, Relaxed);
+    now_ms.store(NOW_MS - 30 * DAY_MS, Relaxed);
     file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("acme", "America/Sao_Paulo", "2026-11-20")));
     tokio::time::sleep(Duration::from_secs(59)).await;
     assert_eq!(date_at_half_past_two(&tenants, "acme"), "2026-11-23");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let is_fresh = tenants.settings().calendar(&tenant("acme"), Instant::now()).is_ok();
+    let is_fresh = tenants.snapshot().calendar(&tenant("acme"), Instant::now()).is_ok();
     assert!(!is_fresh, "the change is refused, and somebody notices");
     shutdown.begin(Duration::ZERO);
     keeping.await.unwrap();

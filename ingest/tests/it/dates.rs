@@ -42,6 +42,30 @@ async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() 
 }
 
 #[tokio::test]
+async fn an_instant_to_come_needs_a_date() {
+    let ingest = Setup::default().start().await;
+    let mut derived = launch("a");
+    derived.as_object_mut().unwrap().remove("date");
+    derived["occurred_at"] = json!("2026-11-24T09:59:59.999Z");
+    let first = ingest.post(&derived).await;
+    assert_eq!(
+        (first.status, &first.body["date"]),
+        (201, &json!("2026-11-24")),
+        "somebody's clock is wrong by some hours"
+    );
+    derived["id"] = json!("b");
+    derived["occurred_at"] = json!("2026-11-24T10:00:00Z");
+    let refused = ingest.post(&derived).await;
+    assert_eq!((refused.status, refused.slug()), (422, "time_in_future"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("give a date"));
+    let bulk = ingest.post_lines(format!("{derived}\n{}", launch("c"))).await;
+    assert_eq!((bulk.status, &bulk.body["accepted"], &bulk.body["rejected"]), (200, &json!(1), &json!(1)));
+    assert_eq!(bulk.body["errors"][0]["type"], "time_in_future");
+    derived["date"] = json!("2026-11-24");
+    assert_eq!(ingest.post(&derived).await.status, 201, "the date is given");
+}
+
+#[tokio::test]
 async fn a_bad_tenants_file_refuses_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tenants.toml");

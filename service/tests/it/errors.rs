@@ -16,6 +16,7 @@ fn reasons() -> Vec<Reason> {
         InvalidIdentifier,
         InvalidDate,
         InvalidTime,
+        TimeInFuture,
         MissingDate,
         InvalidKind,
         InvalidAmount,
@@ -29,8 +30,8 @@ fn reasons() -> Vec<Reason> {
     for reason in &all {
         match reason {
             Malformed | LineTooLong | TooDeep | MissingField | InvalidIdentifier | InvalidDate | InvalidTime
-            | MissingDate | InvalidKind | InvalidAmount | InvalidCurrency | TextTooLong | ReservedField
-            | UnknownType | WrongLane | Conflict => {}
+            | TimeInFuture | MissingDate | InvalidKind | InvalidAmount | InvalidCurrency | TextTooLong
+            | ReservedField | UnknownType | WrongLane | Conflict => {}
         }
     }
     all

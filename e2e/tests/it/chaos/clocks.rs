@@ -29,19 +29,27 @@ use crate::{client::Client, client::TENANT, pipeline::Setup};
 
 const CALLERS: u64 = 3;
 const DAY_MS: i64 = 86_400_000;
+/// The day from today on which the zone changes: after the last that is settled when the change is announced, and before the
+/// last that the clock comes to.
+const CHANGE: i64 = 4;
 /// How long a step or a file is left alone: several readings of the file.
 const STEP_MS: u64 = 600;
+/// A zone, a cut-off, and the number of days from today on which both begin.
+type Rule = (&'static str, &'static str, i64);
+/// What holds at first: the latest days, so that a change has as much as possible to move.
+const FIRST: Rule = ("Etc/GMT+12", "23:59", -1_000);
 
 /// Dates by id, as the answers named them.
 type Dates = BTreeMap<String, String>;
 
-/// Steps forwards and backwards, a zone that changes on a day to come, and one that would change days gone by: a launch
-/// stays on the day that it was first counted on, however often and whenever it is repeated.
+/// Steps forwards and backwards, a zone that changes on a day to come, and one that would change days gone by, while launches
+/// are posted that have occurred and that have not: one that is taken stays on the day that it was first counted on, however
+/// often and whenever it is repeated.
 pub async fn stepped(seed: u64) -> anyhow::Result<Report> {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
     let (tenants, step) = (folder.path().join("tenants.toml"), folder.path().join("step"));
-    write_rules(&tenants, &[("America/Sao_Paulo", -1_000)])?;
+    write_rules(&tenants, &[FIRST])?;
     let mut stage = Stage::with(setup(&tenants, &step)).await?;
     let load = Load::start(&stage, seed)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -50,9 +58,17 @@ pub async fn stepped(seed: u64) -> anyhow::Result<Report> {
         .collect::<anyhow::Result<_>>()?;
     let callers: Vec<_> = callers.into_iter().map(|caller| tokio::spawn(caller.post_until_stopped())).collect();
 
-    let announced = [("America/Sao_Paulo", -1_000), ("Asia/Tokyo", 4)];
-    let too_early = [("America/Sao_Paulo", -1_000), ("Asia/Tokyo", -1)];
-    for (days, rules) in [(1, &announced[..1]), (0, &announced), (-5, &too_early), (-5, &announced), (2, &announced)] {
+    let announced = [FIRST, ("Asia/Tokyo", "00:00", CHANGE)];
+    let too_early = [FIRST, ("Asia/Tokyo", "00:00", -1)];
+    for (days, rules) in [
+        (1, &announced[..1]),
+        (0, &announced),
+        (-5, &too_early),
+        (-5, &announced),
+        (2, &announced),
+        (CHANGE, &announced),
+        (0, &announced),
+    ] {
         write_rules(&tenants, rules)?;
         fs::write(&step, (days * DAY_MS).to_string())?;
         sleep(Duration::from_millis(STEP_MS)).await;
@@ -64,6 +80,7 @@ pub async fn stepped(seed: u64) -> anyhow::Result<Report> {
         dates.push(caller.await??);
     }
     let (report, history) = load.judge_with_history(&stage).await?;
+    ensure!(report.has_seen("time_in_future"), "no launch was refused for being to come: {report:?}");
     dates.iter().zip(0..).try_for_each(|(dates, number)| check(&history, &account(number), dates))?;
     stage.stop().await?;
     Ok(report)
@@ -79,13 +96,13 @@ fn setup(tenants: &Path, step: &Path) -> Setup {
     Setup { variables, ..Setup::default() }
 }
 
-/// Writes the tenant's zones, each with the number of days from today on which it begins. Replaced as a whole: half a
-/// file must not be read.
-fn write_rules(file: &Path, rules: &[(&str, i64)]) -> anyhow::Result<()> {
+/// Writes the tenant's rules. Replaced as a whole: half a file must not be read.
+fn write_rules(file: &Path, rules: &[Rule]) -> anyhow::Result<()> {
     let mut text = String::new();
-    for (zone, days) in rules {
+    for (zone, cut_off, days) in rules {
         let date = date(*days)?;
-        text += &format!("[[rule]]\ntenant = \"{TENANT}\"\nzone = \"{zone}\"\neffective_from = {date}\n\n");
+        text += &format!("[[rule]]\ntenant = \"{TENANT}\"\nzone = \"{zone}\"\ncut_off = \"{cut_off}\"\n");
+        text += &format!("effective_from = {date}\n\n");
     }
     let written = file.with_extension("new");
     fs::write(&written, text)?;
@@ -169,19 +186,25 @@ impl Caller {
         let (id, occurred_at) = self.occurred[known].clone();
         let body = json!({"id": id, "account": self.account, "occurred_at": occurred_at, "kind": "credit",
             "amount": "1.00", "currency": "BRL"});
-        self.post(body.to_string()).await
+        self.post(Some(&id), body.to_string()).await
     }
 
     async fn post_bare(&mut self) -> anyhow::Result<()> {
         let body = json!({"account": self.account, "kind": "credit", "amount": "1.00", "currency": "BRL"});
-        self.post(body.to_string()).await
+        self.post(None, body.to_string()).await
     }
 
-    async fn post(&mut self, body: String) -> anyhow::Result<()> {
+    async fn post(&mut self, id: Option<&str>, body: String) -> anyhow::Result<()> {
         let sent_at = std::time::Instant::now();
         let answer = self.client.post_body("application/json", body).await;
         self.book.report().saw(label("POST", &answer), sent_at.elapsed());
         let answer = answer?;
+        if answer.status == 422 {
+            // Not to be confused with a launch that was taken before: that must always be known.
+            ensure!(answer.body["type"] == "urn:saldo:problem:time_in_future", "unexpected: {answer:?}");
+            ensure!(!id.is_some_and(|id| self.dates.contains_key(id)), "taken, and now to come: {answer:?}");
+            return Ok(());
+        }
         ensure!(matches!(answer.status, 200 | 201), "unexpected: {answer:?}");
         let text = |field: &str| answer.body[field].as_str().map(str::to_owned).context("an answer names id and date");
         let (id, date) = (text("id")?, text("date")?);
@@ -191,9 +214,9 @@ impl Caller {
     }
 }
 
-/// An hour near midnight, from some days ago to tomorrow: what occurs later than any change that could still be announced
-/// is no launch that has occurred.
+/// An hour near midnight in one of the zones, from some days ago to some after the change.
 fn instant(random: &mut impl Rng) -> anyhow::Result<String> {
-    let (day, hour) = (random.random_range(-3..=1), [0, 1, 2, 3, 14, 15, 16, 23][random.random_range(0..8_usize)]);
+    let (day, hour) =
+        (random.random_range(-3..=CHANGE + 2), [0, 1, 9, 10, 11, 12, 15, 23][random.random_range(0..8_usize)]);
     Ok(format!("{}T{hour:02}:30:00Z", date(day)?))
 }
