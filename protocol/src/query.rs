@@ -25,7 +25,8 @@
 //!   given to [`QueryLane::abandon_fill`]: tickets in flight are remembered until then.
 //! - `Join`: another reader's fill of the same key will do: wait for it and use its outcome and stamp.
 //! - `Wait`: the position that the reader demands is not applied. Call again when a notice or a progress read says
-//!   `moved`, until the reader's patience ends. A service never answers it with something older.
+//!   `moved`, until the reader's patience ends, and after [`QueryLane::on_store_lost`] when progress was read (nothing is
+//!   `moved` before, see [`QueryLane::awaits_progress`]). A service never answers it with something older.
 //! - `Stopped`: the worker found rows and journal of the account apart; nobody may be told a balance.
 //!
 //! # The rules, and where they stand

@@ -158,12 +158,14 @@ impl Lane {
         (state.machine.cached_entries(), state.machine.cached_bytes())
     }
 
-    /// Waits until the position has changed, unless it already is at `minimum`.
+    /// Waits until the position has changed, unless it already is at `minimum`, or until the store is lost: then the
+    /// reader has to read progress.
     pub(crate) async fn reached(&self, minimum: u64) {
         let moved = self.moved.notified();
         tokio::pin!(moved);
         moved.as_mut().enable();
-        if self.stamp().position < minimum && !self.retired.load(Ordering::Acquire) {
+        let will_move = !self.retired.load(Ordering::Acquire) && !self.lock().machine.awaits_progress();
+        if self.stamp().position < minimum && will_move {
             moved.await;
         }
     }
@@ -181,6 +183,11 @@ impl Lane {
         if !self.was_heard() {
             moved.await;
         }
+    }
+
+    fn on_store_lost(&self) {
+        self.lock().machine.on_store_lost();
+        self.moved.notify_waiters();
     }
 
     pub(crate) fn on_notice(&self, notice: &Notice) -> NoticeEffect {
@@ -268,7 +275,7 @@ impl Lanes {
     /// The store may have lost rows.
     pub(crate) fn on_store_lost(&self) {
         for lane in &self.lanes {
-            lane.lock().machine.on_store_lost();
+            lane.on_store_lost();
         }
     }
 

@@ -104,6 +104,11 @@ impl Freshness {
         !self.unconfirmed && self.heard_at_ms.is_some_and(|heard| now_ms.saturating_sub(heard) < HEARTBEAT_SILENCE_MS)
     }
 
+    /// Whether the store has lost rows, and its progress was not read since.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed
+    }
+
     pub(super) fn stamp(&self, now_ms: u64) -> Stamp {
         let position = self.position();
         let fresh = self.is_fresh(now_ms) || !self.rules.silence_bypasses;

@@ -146,6 +146,12 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         self.freshness.is_fresh(now_ms)
     }
 
+    /// Whether a lost store waits for a progress read: until then no notice moves the position, and whoever waits for it
+    /// waits in vain.
+    pub fn awaits_progress(&self) -> bool {
+        self.freshness.is_unconfirmed()
+    }
+
     /// Serves a reader who demands at least the sequence `minimum` (0 for none).
     pub fn read(&mut self, key: &EntryKey<R>, minimum: u64, now_ms: u64) -> Reading<R, V> {
         if self.stopped.contains(&key.account) {

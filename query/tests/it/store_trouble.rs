@@ -54,6 +54,24 @@ async fn a_reopened_store_empties_the_cache_and_reads_in_flight_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_reader_who_waits_when_the_store_is_reopened_asks_it_and_waits_on() {
+    let mut world = with_cached_day().await;
+    let notice = world.commit(&[Entry::credit("a", "2026-01-02", "2", "1.00")]).await;
+    let beyond = format!("1.{}.{}", notice.partition, notice.to + 1);
+    let waits = world.metric("saldo_query_waits_total").await;
+    let waiting = tokio::spawn(world.ask(DAY).at_least(&beyond, 10_000).send());
+    let waits_again = async |world: &World, times: f64| {
+        (world.metric("saldo_query_waits_total").await >= waits + times).then_some(())
+    };
+    world.wait_for("a waiting reader", |world| waits_again(world, 1.0)).await;
+    world.gate.reopen();
+    world.wait_for("the reader to wait anew, with progress read", |world| waits_again(world, 2.0)).await;
+    let position = world.post(&[Entry::credit("a", "2026-01-02", "3", "1.00")]).await;
+    let answer = waiting.await.unwrap();
+    assert_eq!((answer.status, answer.header("saldo-position")), (200, position.as_str()));
+}
+
+#[tokio::test]
 async fn progress_that_was_read_while_the_store_was_lost_again_is_read_once_more() {
     let mut world = World::new().await;
     let position = world.post(&[Entry::credit("a", "2026-01-02", "1", "1.00")]).await;
