@@ -84,9 +84,10 @@ impl Mounted {
         fs::remove_file(self.filler()).context("cannot empty the small disk")
     }
 
-    /// Makes the disk larger instead, as an operator would.
-    pub fn enlarge(&self, by_mebibytes: u32) -> anyhow::Result<()> {
-        let size = format!("remount,size={}m", self.mebibytes + by_mebibytes);
+    /// Makes the disk larger instead, as an operator would; each time by as much.
+    pub fn enlarge(&mut self, by_mebibytes: u32) -> anyhow::Result<()> {
+        self.mebibytes += by_mebibytes;
+        let size = format!("remount,size={}m", self.mebibytes);
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.process.to_string()]);
         command.args(if is_root()? { &["--mount"][..] } else { &["--user", "--preserve-credentials", "--mount"][..] });

@@ -39,11 +39,11 @@ pub async fn under_the_store(seed: u64) -> anyhow::Result<Report> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut stage = on_small_disk(SmallDisk { part: "store", mebibytes: 32 }).await?;
     let load = Load::start(&stage, seed)?;
+    let mut disk = mounted(&mut stage)?;
     let mut report = Report::default();
     for time in 0..TIMES {
         some_moment(&mut random, 1_500).await;
         wait_until_readable(&stage.client()?).await?;
-        let disk = mounted(&mut stage)?;
         disk.fill()?;
         let aggregator = stage.pipeline()?.aggregator.clone();
         wait_until_not_ready(&aggregator, "waits for the store").await?;
