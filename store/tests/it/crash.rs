@@ -84,6 +84,59 @@ fn kill_after(folder: &Path, commits: usize) -> u64 {
     heard[commits - 1]
 }
 
+/// More than the head of a batch and that of its first item take together.
+const TORN_HEAD_BYTES: u64 = 64;
+/// More than the end of a batch takes.
+const TORN_END_BYTES: u64 = 24;
+
+/// As after a loss of power, for commits do not sync: the journal ends at some byte of the last commit, and what was
+/// allocated behind it is zeros.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_torn_anywhere_is_as_if_it_had_never_been() {
+    const LINE_BYTES: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    store.commit(store.incarnation(), &commit(1, LINE_BYTES)).await.unwrap();
+    let mut cut_at = 0;
+    loop {
+        let begin = end_of_journal(folder.path());
+        store.commit(store.incarnation(), &commit(2, LINE_BYTES)).await.unwrap();
+        drop(store);
+        let length = end_of_journal(folder.path()) - begin;
+        if cut_at == TORN_HEAD_BYTES {
+            cut_at = length - TORN_END_BYTES;
+        } else if cut_at == length {
+            break;
+        }
+        tear(folder.path(), begin + cut_at);
+        store = open(folder.path());
+        assert_eq!(check_prefix(&store, LINE_BYTES).await, 1, "torn {cut_at} bytes behind the beginning of {length}");
+        cut_at += 1;
+    }
+    assert_eq!(check_prefix(&open(folder.path()), LINE_BYTES).await, 2, "a whole one counts");
+}
+
+fn tear(folder: &Path, at: u64) {
+    let file = std::fs::File::options().write(true).open(journal(folder)).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(at).unwrap();
+    file.set_len(length).unwrap();
+}
+
+/// The only one: too little is written here for another.
+fn journal(folder: &Path) -> PathBuf {
+    let files = std::fs::read_dir(folder.join("fjall")).unwrap().map(|entry| entry.unwrap().path());
+    let journals: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "jnl")).collect();
+    assert_eq!(journals.len(), 1);
+    journals[0].clone()
+}
+
+/// Where the zeros begin that are allocated and not written yet.
+fn end_of_journal(folder: &Path) -> u64 {
+    let bytes = std::fs::read(journal(folder)).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_survived() {
     if let Some(folder) = child_folder() {
