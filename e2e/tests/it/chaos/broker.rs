@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::{
     kills::some_moment,
     load::Load,
-    outage,
+    outage, patience_of_ingest,
     poster::Way,
     report::Report,
     stage::{PAUSE, PROBED, Stage, signal},
@@ -42,14 +42,14 @@ pub async fn killed(seed: u64) -> anyhow::Result<Report> {
 /// SIGSTOP of nats-server: its connections stay open and nothing answers; then SIGCONT.
 pub async fn paused(seed: u64) -> anyhow::Result<Report> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut stage = Stage::new().await?;
+    let mut stage = Stage::with(Setup { variables: patience_of_ingest(), ..Setup::default() }).await?;
     let load = Load::start(&stage, seed)?;
     let mut report = Report::default();
     some_moment(&mut random, 1_000).await;
     stage.wait_until_well(Instant::now(), &mut Report::default()).await?;
     let server = stage.pipeline()?.nats_server_id()?;
     signal(server, "STOP")?;
-    callers_are_told(&stage, &load, outage(Duration::from_secs(6), Duration::from_secs(60))).await?;
+    callers_are_told(&stage, &load, outage(Duration::from_secs(3), Duration::from_secs(60))).await?;
     let back_at = Instant::now();
     signal(server, "CONT")?;
     stage.wait_until_well(back_at, &mut report).await?;
@@ -63,7 +63,9 @@ pub async fn away(seed: u64) -> anyhow::Result<Report> {
     let programs = tempfile::tempdir()?;
     let program = programs.path().join("nats-server");
     std::os::unix::fs::symlink(testkit::nats_server_binary()?, &program)?;
-    let mut stage = Stage::with(Setup { nats_server: Some(program.clone()), ..Setup::default() }).await?;
+    let mut stage =
+        Stage::with(Setup { nats_server: Some(program.clone()), variables: patience_of_ingest(), ..Setup::default() })
+            .await?;
     let load = Load::start(&stage, seed)?;
     let mut report = Report::default();
     some_moment(&mut random, 1_000).await;
