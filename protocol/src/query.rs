@@ -85,6 +85,8 @@ pub struct EntryKey<R> {
 /// The rules that can be switched off one by one, inside this crate only, to show that each matters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueryRules {
+    /// Notices of other generations, epochs and lanes are ignored.
+    pub(crate) only_own_notices: bool,
     /// A notice wholly behind the known position still drops what it lists.
     pub(crate) behind_notice_drops: bool,
     /// A gap between notices drops everything of the lane and spoils fills in flight.
@@ -95,22 +97,41 @@ pub(crate) struct QueryRules {
     pub(crate) fill_carries_its_beginning: bool,
     /// A reader joins only an untouched fill that began at or above the position it demands.
     pub(crate) join_only_satisfied_fills: bool,
+    /// A reader waits until the position that it demands is applied.
+    pub(crate) waits_for_position: bool,
     /// While a worker replays below progress the replayed position counts.
     pub(crate) replay_lowers_position: bool,
-    /// Without heartbeat the cache is bypassed and nothing is complete.
-    pub(crate) silence_bypasses: bool,
+    /// What began before the lane went back says nothing after that.
+    pub(crate) going_back_spoils_fills: bool,
+    /// Without heartbeat the cache is bypassed.
+    pub(crate) silence_bypasses_cache: bool,
+    /// Without heartbeat nothing is complete.
+    pub(crate) silence_ends_completeness: bool,
+    /// Complete is only what is at the lane's end as it was told.
+    pub(crate) complete_at_told_end: bool,
+    /// Nothing is answered of a lane whose worker refuses.
+    pub(crate) refused_answers_nothing: bool,
+    /// Nothing is answered of a stopped account.
+    pub(crate) stopped_answers_nothing: bool,
 }
 
 impl Default for QueryRules {
     fn default() -> Self {
         Self {
+            only_own_notices: true,
             behind_notice_drops: true,
             gap_drops: true,
             touched_fill_is_not_cached: true,
             fill_carries_its_beginning: true,
             join_only_satisfied_fills: true,
+            waits_for_position: true,
             replay_lowers_position: true,
-            silence_bypasses: true,
+            going_back_spoils_fills: true,
+            silence_bypasses_cache: true,
+            silence_ends_completeness: true,
+            complete_at_told_end: true,
+            refused_answers_nothing: true,
+            stopped_answers_nothing: true,
         }
     }
 }

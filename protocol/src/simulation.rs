@@ -10,13 +10,15 @@
 //! | progress lands | every bad line up to there is parked |
 //! | a checkpoint lands | a crash of every node at once would leave everything up to there |
 //! | a worker that knows the store's state notifies | everything up to there is stored, every account touched is listed |
-//! | a reader is answered | the answer holds every entry up to the position that it claims |
+//! | a reader is answered | the answer holds every entry up to the position that it claims, and not less than demanded |
+//! | a reader is told that an answer is complete | nothing was known to wait in the log |
+//! | a day's row is damaged in the store | its account is stopped before anything wrong is written, the others go on |
 //! | the log has lost what the store was filled from | no worker goes on |
-//! | all faults have ended | every lane comes to its end, with exactly the rows of the fold |
-
+//! | all faults have ended | every lane comes to its end, with exactly the rows of the fold, and every query knows it |
 //!
-//! Readers are not looked at once a node of a store that commits step by step has forgotten rows, because what a worker says
-//! that has not heard of it yet is wrong; nor once the log has lost its end. The query's own models cover replays.
+//! Readers are not looked at from the moment at which a node of a store that commits step by step forgets rows until every
+//! worker of the lane has heard of it and the query has heard of one that knows: until then claims may be wrong, and the
+//! protocol promises nothing (see `readers/belief.rs`).
 //!
 //! Each rule can be left out ([`Switches`]); the tests show that histories go wrong then.
 
@@ -30,10 +32,11 @@ mod tests;
 mod truth;
 mod world;
 
+use readers::ReaderRules;
 use tables::StoreRules;
 use world::World;
 
-use crate::worker::config::Rules;
+use crate::{query::QueryRules, worker::config::Rules};
 
 /// Rules that are left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +44,8 @@ pub(crate) struct Switches {
     pub(crate) worker: Rules,
     pub(crate) store: StoreRules,
     pub(crate) driver: DriverRules,
+    pub(crate) query: QueryRules,
+    pub(crate) reader: ReaderRules,
 }
 
 /// Rules that a worker's surroundings keep.
@@ -48,11 +53,34 @@ pub(crate) struct Switches {
 pub(crate) struct DriverRules {
     /// A worker that hears of a lost store starts anew.
     pub(crate) store_loss_is_a_crash: bool,
+    /// A commit becomes safe only by an answer of the store's nodes that they are as they were.
+    pub(crate) asks_the_nodes: bool,
+    /// What is stored is read again when the reader is recreated.
+    pub(crate) asks_store_again: bool,
+    /// A worker says where it stands when it starts.
+    pub(crate) announces_itself: bool,
+    /// It knows the lane's end before it says anything.
+    pub(crate) knows_end_first: bool,
+    /// It says where it stands again and again.
+    pub(crate) heartbeats: bool,
+    /// A worker that refuses says so.
+    pub(crate) refusals_are_told: bool,
+    /// What was not acknowledged is sent again.
+    pub(crate) sends_again: bool,
 }
 
 impl Default for DriverRules {
     fn default() -> Self {
-        Self { store_loss_is_a_crash: true }
+        Self {
+            store_loss_is_a_crash: true,
+            asks_the_nodes: true,
+            asks_store_again: true,
+            announces_itself: true,
+            knows_end_first: true,
+            heartbeats: true,
+            refusals_are_told: true,
+            sends_again: true,
+        }
     }
 }
 

@@ -51,6 +51,12 @@ impl<R: Clone + Ord, V: Clone> Cache<R, V> {
         })
     }
 
+    /// The value kept under the key, looked at by nobody who counts.
+    pub(super) fn peek(&self, key: &EntryKey<R>) -> Option<&V> {
+        let entries = self.accounts.get(&key.account)?.get(&key.until)?;
+        find(entries, &key.representation).ok().and_then(|index| entries.get(index)).map(|entry| &entry.value)
+    }
+
     /// Keeps a value of `value_bytes`, in place of what was there, and evicts others until the budget holds. One that
     /// alone exceeds the budget is not kept.
     pub(super) fn insert(&mut self, key: EntryKey<R>, value: V, value_bytes: usize) {

@@ -110,13 +110,19 @@ impl Freshness {
     }
 
     pub(super) fn stamp(&self, now_ms: u64) -> Stamp {
-        let position = self.position();
-        let fresh = self.is_fresh(now_ms) || !self.rules.silence_bypasses;
         Stamp {
-            position,
+            position: self.position(),
             time_ms: self.replay.map_or(self.time_ms, |replay| replay.time_ms),
-            complete: fresh && !self.replaying && self.replay.is_none() && position >= self.end,
+            complete: self.is_complete(now_ms),
         }
+    }
+
+    /// At the end that a fresh notice told, and nobody replays.
+    fn is_complete(&self, now_ms: u64) -> bool {
+        let replays = self.replaying || self.replay.is_some();
+        (self.is_fresh(now_ms) || !self.rules.silence_ends_completeness)
+            && !replays
+            && (self.position() >= self.end || !self.rules.complete_at_told_end)
     }
 
     /// Takes in a notice of this lane.

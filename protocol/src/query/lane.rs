@@ -73,7 +73,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
             freshness: Freshness::new(rules),
             cache: Cache::new(settings.cache_bytes),
             fills: Fills::default(),
-            stopped: Stopped::default(),
+            stopped: Stopped::new(rules),
             rules,
         }
     }
@@ -87,7 +87,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
     pub fn on_notice(&mut self, notice: &Notice, now_ms: u64) -> NoticeEffect {
         let LaneSettings { generation, epoch, partition, .. } = self.settings;
         let ours = (notice.generation, notice.epoch, notice.partition) == (generation, epoch, partition);
-        if !ours || notice.from > notice.to {
+        if (!ours && self.rules.only_own_notices) || notice.from > notice.to {
             return NoticeEffect { ignored: true, ..NoticeEffect::default() };
         }
         self.stopped.hear(notice);
@@ -158,10 +158,10 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
             return Reading::Stopped;
         }
         let stamp = self.freshness.stamp(now_ms);
-        if stamp.position < minimum {
+        if stamp.position < minimum && self.rules.waits_for_position {
             return Reading::Wait;
         }
-        let fresh = self.freshness.is_fresh(now_ms) || !self.rules.silence_bypasses;
+        let fresh = self.freshness.is_fresh(now_ms) || !self.rules.silence_bypasses_cache;
         if let Some(value) = self.cache.get(key).filter(|_| fresh) {
             return Reading::Cached(value.clone(), stamp);
         }
@@ -172,10 +172,16 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         Reading::Fill(self.fills.begin(key, stamp, lineage, fresh))
     }
 
+    /// What a reader who came now would be answered from the cache.
+    pub(crate) fn peek(&self, key: &EntryKey<R>, now_ms: u64) -> Option<&V> {
+        let is_used = self.freshness.is_fresh(now_ms) && !self.stopped.contains(&key.account);
+        self.cache.peek(key).filter(|_| is_used)
+    }
+
     /// Ends a fill. `kept` is what to cache and its size in bytes, if it should be cached at all.
     pub fn finish_fill(&mut self, ticket: FillTicket<R>, kept: Option<(V, usize)>, now_ms: u64) -> FillOutcome {
         let cacheable = self.fills.end(&ticket, !self.rules.touched_fill_is_not_cached);
-        if ticket.lineage != self.freshness.lineage() {
+        if ticket.lineage != self.freshness.lineage() && self.rules.going_back_spoils_fills {
             return FillOutcome::Again;
         }
         let stamp = if self.rules.fill_carries_its_beginning { ticket.stamp } else { self.freshness.stamp(now_ms) };

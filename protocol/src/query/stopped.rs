@@ -3,6 +3,7 @@
 use hashbrown::HashSet;
 use ledger::AccountKey;
 
+use super::QueryRules;
 use crate::notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice};
 
 /// The stopped accounts of a lane. More than a notice can name, and the whole lane counts as stopped: it bounds the set.
@@ -12,9 +13,14 @@ pub(super) struct Stopped {
     whole_lane: bool,
     /// The last notice said that the lane is refused.
     refused: bool,
+    rules: QueryRules,
 }
 
 impl Stopped {
+    pub(super) fn new(rules: QueryRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// Takes in what a notice says: named accounts are stopped; an account that was looked at (it is listed as changed)
     /// and is not named is so no longer.
     pub(super) fn hear(&mut self, notice: &Notice) {
@@ -36,6 +42,7 @@ impl Stopped {
 
     /// Whether nothing may be answered about the account.
     pub(super) fn contains(&self, account: &AccountKey) -> bool {
-        self.whole_lane || self.refused || (!self.accounts.is_empty() && self.accounts.contains(account))
+        let is_stopped = self.whole_lane || (!self.accounts.is_empty() && self.accounts.contains(account));
+        (self.refused && self.rules.refused_answers_nothing) || (is_stopped && self.rules.stopped_answers_nothing)
     }
 }

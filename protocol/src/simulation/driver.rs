@@ -25,6 +25,10 @@ pub(crate) struct Driver {
     pub(crate) sending: Option<Sending>,
     /// Rows of a load whose journals are not read yet.
     pub(crate) loading: Option<crate::load::Loaded>,
+    /// What was stored when it last looked.
+    pub(crate) known: crate::commit::PartitionState,
+    /// When it was told the lane's end.
+    pub(crate) end_known_at_ms: u64,
 }
 
 /// A commit on its way into the store.
@@ -54,18 +58,22 @@ impl Sending {
     }
 
     /// Sends a batch of the present phase.
-    pub(crate) fn send(&mut self, rng: &mut StdRng, is_atomic: bool) -> Sent {
+    pub(crate) fn send(&mut self, rng: &mut StdRng, is_atomic: bool, sends_again: bool) -> Sent {
         while self.phases.front().is_some_and(Vec::is_empty) {
             self.phases.pop_front();
         }
         let Some(phase) = self.phases.front_mut() else { return Sent::Done };
         let index = rng.random_range(0..phase.len());
-        match rng.random_range(0..100) {
+        let sent = match rng.random_range(0..100) {
             0..6 if !is_atomic => Sent::Unheard(phase[index].clone()),
             6..12 if !is_atomic => Sent::Late(phase[index].clone()),
             0..12 => Sent::Lost,
-            _ => Sent::Landed(phase.swap_remove(index)),
+            _ => return Sent::Landed(phase.swap_remove(index)),
+        };
+        if !sends_again {
+            phase.swap_remove(index);
         }
+        sent
     }
 
     /// The sender dies: what of its present phase is still under way.

@@ -76,6 +76,14 @@ impl Log {
         last.map_or(0, |message| message.parsed.sequence())
     }
 
+    /// The last sequence of a lane at some time.
+    pub(crate) fn end_of_lane_at(&self, lane: u16, time_ms: u64) -> u64 {
+        let is_there = |message: &&Message| {
+            message.lane == lane && i128::from(message.parsed.message.time_ms) <= i128::from(time_ms)
+        };
+        self.messages.iter().rev().find(is_there).map_or(0, |message| message.parsed.sequence())
+    }
+
     /// The first message of a lane at or behind a sequence.
     pub(crate) fn read(&self, lane: u16, from: u64) -> Option<&Message> {
         let start = self.messages.partition_point(|message| message.parsed.sequence() < from);
@@ -86,6 +94,14 @@ impl Log {
     pub(crate) fn get(&self, sequence: u64) -> Option<&LogMessage> {
         let index = self.messages.binary_search_by_key(&sequence, |message| message.parsed.sequence()).ok()?;
         Some(&self.messages[index].parsed.message)
+    }
+
+    /// Whether a line of a message, counted from 1, is a launch of an account.
+    pub(crate) fn is_of(&self, sequence: u64, line: u32, account: &AccountKey) -> bool {
+        let index = self.messages.binary_search_by_key(&sequence, |message| message.parsed.sequence()).ok();
+        let lines = index.map(|index| &self.messages[index].lines);
+        let line = lines.and_then(|lines| lines.get(usize::try_from(line).ok()?.checked_sub(1)?));
+        matches!(line, Some(Line::Launch(launch)) if launch.account == *account)
     }
 
     /// Somebody appends a message, or the same one again.

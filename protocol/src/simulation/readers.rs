@@ -1,29 +1,40 @@
 //! The far end: a query instance with its cache, told by notices that come late or never, and readers who ask it.
+//!
+//! It does what the head of [`crate::query`] asks of a driver, one small step at a time.
+
+mod answers;
+mod belief;
+mod fills;
+mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ledger::{AccountKey, BusinessDate, Grain, RowKey, Totals};
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Violation, log::pick, store::SimulatedStore, truth::Truth};
+pub(crate) use belief::Surroundings;
+pub(crate) use rules::ReaderRules;
+
+use super::{
+    Violation,
+    log::{Log, pick},
+    store::{NODES, SimulatedStore},
+};
 use crate::{
     commit::Progress,
     notice::Notice,
-    query::{EntryKey, FillOutcome, FillTicket, LaneSettings, ProgressTicket, QueryLane, Reading, Stamp},
+    query::{HEARTBEAT_SILENCE_MS, LaneSettings, ProgressTicket, QueryLane, QueryRules},
 };
+use belief::{Belief, knows};
+use fills::{Fill, Value};
 
-/// An account's day rows up to some date, as read at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Value {
-    applied: Option<u64>,
-    rows: BTreeMap<RowKey, Totals>,
-}
-
-/// A read of the store that takes its time.
+/// A notice under way.
 #[derive(Debug)]
-struct Fill {
-    ticket: FillTicket<()>,
-    read: Option<Value>,
+pub(crate) struct Sent {
+    pub(crate) notice: Notice,
+    /// When its sender was told the lane's end.
+    pub(crate) end_known_at_ms: u64,
+    /// The store's generations as its sender knows them.
+    pub(crate) generations: [u32; NODES],
 }
 
 /// A progress read, and what it found, once it did.
@@ -33,36 +44,77 @@ type ProgressRead = (ProgressTicket, Option<Option<Progress>>);
 #[derive(Debug)]
 pub(crate) struct Query {
     partition: u16,
+    query_rules: QueryRules,
+    rules: ReaderRules,
+    /// Reads of the store are of one moment.
+    is_atomic: bool,
     lane: QueryLane<(), Value>,
-    /// What each publisher sent, in its order.
-    inboxes: BTreeMap<usize, VecDeque<Notice>>,
-    progress_read: Option<ProgressRead>,
+    /// What each publisher sent, in its order. Nothing while there is no subscription.
+    inboxes: BTreeMap<usize, VecDeque<Sent>>,
+    is_subscribed: bool,
+    progress_reads: Vec<ProgressRead>,
     fills: Vec<Fill>,
     /// A reader that passes its last position on.
     last_position: u64,
+    belief: Belief,
+    /// When a notice was heard, and when its sender was told the lane's end: those of the last [`HEARTBEAT_SILENCE_MS`].
+    heard: VecDeque<(u64, u64)>,
+    /// The last notice heard.
+    last_heard: Option<Notice>,
 }
 
 impl Query {
-    pub(crate) fn new(partition: u16) -> Self {
+    pub(crate) fn new(partition: u16, is_atomic: bool, query_rules: QueryRules, rules: ReaderRules) -> Self {
         // Few answers fit.
-        let lane = QueryLane::new(LaneSettings { generation: 1, epoch: 1, partition, cache_bytes: 2_000 });
-        let progress_read = Some((lane.begin_progress_read(), None));
-        Self { partition, lane, inboxes: BTreeMap::new(), progress_read, fills: Vec::new(), last_position: 0 }
+        let settings = LaneSettings { generation: 1, epoch: 1, partition, cache_bytes: 2_000 };
+        let lane = QueryLane::with_rules(settings, query_rules);
+        let progress_reads = vec![(lane.begin_progress_read(), None)];
+        Self {
+            partition,
+            query_rules,
+            rules,
+            is_atomic,
+            lane,
+            inboxes: BTreeMap::new(),
+            is_subscribed: true,
+            progress_reads,
+            fills: Vec::new(),
+            last_position: 0,
+            belief: Belief::default(),
+            heard: VecDeque::new(),
+            last_heard: None,
+        }
+    }
+
+    /// The instance crashes, and another takes its place. Readers keep the positions that they were told.
+    fn restart(&mut self, store: &SimulatedStore) {
+        let Self { partition, is_atomic, query_rules, rules, last_position, .. } = *self;
+        let has_forgotten = !is_atomic && store.generations() != [1; NODES];
+        let belief = std::mem::take(&mut self.belief).of_another_instance(has_forgotten);
+        *self = Self { belief, last_position, ..Self::new(partition, is_atomic, query_rules, rules) };
     }
 
     /// A worker publishes.
-    pub(crate) fn send(&mut self, publisher: usize, notice: Notice) {
-        self.inboxes.entry(publisher).or_default().push_back(notice);
+    pub(crate) fn send(&mut self, publisher: usize, sent: Sent) {
+        if is_ours(&sent.notice) {
+            self.belief.announce(sent.notice.to);
+        }
+        if self.is_subscribed {
+            self.inboxes.entry(publisher).or_default().push_back(sent);
+        }
     }
 
     /// The embedded store was reopened at an older state; what was said before has arrived before.
-    pub(crate) fn store_lost(&mut self, now_ms: u64) {
-        for notice in std::mem::take(&mut self.inboxes).into_values().flatten() {
-            self.lane.on_notice(&notice, now_ms);
+    pub(crate) fn store_lost(&mut self, now_ms: u64, store: &SimulatedStore) {
+        for sent in std::mem::take(&mut self.inboxes).into_values().flatten() {
+            self.hear(&sent, now_ms, store);
         }
-        self.lane.on_store_lost();
+        if self.rules.lost_store_empties_all {
+            self.lane.on_store_lost();
+        }
         self.last_position = 0;
-        self.progress_read = Some((self.lane.begin_progress_read(), None));
+        self.belief.forget();
+        self.begin_progress_read();
     }
 
     /// Something happens at the far end. An answer, if there is one, is checked against the fold.
@@ -71,116 +123,146 @@ impl Query {
         rng: &mut StdRng,
         now_ms: u64,
         store: &SimulatedStore,
-        truth: &Truth,
+        log: &Log,
+        surroundings: &Surroundings<'_>,
     ) -> Result<(), Violation> {
-        match rng.random_range(0..100) {
-            0..45 => self.deliver(rng, now_ms),
-            45..48 => self.lose_notices(rng),
-            48..58 => self.read_progress(store),
-            58..80 => return self.read(rng, now_ms, truth),
-            _ => return self.go_on_with_a_fill(rng, now_ms, store, truth),
+        self.settle_belief(store, log, surroundings);
+        self.check_claim(now_ms, store, log, surroundings)?;
+        match rng.random_range(0..1_000) {
+            0..430 => self.deliver(rng, now_ms, store),
+            430..460 => self.lose_notices(rng),
+            460..468 => self.disconnect(),
+            468..474 => self.restart(store),
+            474..570 => self.go_on_with_a_progress_read(rng, store),
+            570..720 => return self.read(rng, now_ms, store, log, surroundings),
+            _ => return self.go_on_with_a_fill(rng, now_ms, store, log, surroundings),
         }
-        Ok(())
+        if surroundings.damaged.is_empty() { self.check_knowledge(now_ms) } else { Ok(()) }
     }
 
-    fn deliver(&mut self, rng: &mut StdRng, now_ms: u64) {
+    fn deliver(&mut self, rng: &mut StdRng, now_ms: u64, store: &SimulatedStore) {
+        if !self.is_subscribed {
+            if rng.random_bool(0.1) {
+                self.subscribe();
+            }
+            return;
+        }
         self.inboxes.retain(|_, inbox| !inbox.is_empty());
         let publishers: Vec<usize> = self.inboxes.keys().copied().collect();
         if publishers.is_empty() {
             return;
         }
-        let inbox = self.inboxes.get_mut(pick(rng, &publishers));
-        if let Some(notice) = inbox.and_then(VecDeque::pop_front)
-            && self.lane.on_notice(&notice, now_ms).may_have_gone_back
-            && self.progress_read.is_none()
-        {
-            self.progress_read = Some((self.lane.begin_progress_read(), None));
+        if let Some(sent) = self.inboxes.get_mut(pick(rng, &publishers)).and_then(VecDeque::pop_front) {
+            self.hear(&sent, now_ms, store);
         }
+    }
+
+    fn hear(&mut self, sent: &Sent, now_ms: u64, store: &SimulatedStore) {
+        let effect = self.lane.on_notice(&sent.notice, now_ms);
+        if effect.may_have_gone_back && self.rules.behind_asks_the_store {
+            self.begin_progress_read();
+        }
+        if !is_ours(&sent.notice) {
+            return;
+        }
+        let sender_knows = knows(sent.generations, store);
+        self.belief.hear(sender_knows);
+        if !sender_knows {
+            self.doubt_fills();
+        }
+        self.last_heard = Some(sent.notice.clone());
+        self.heard.push_back((now_ms, sent.end_known_at_ms));
+        self.heard.retain(|(heard_ms, _)| now_ms - heard_ms < HEARTBEAT_SILENCE_MS);
+    }
+
+    /// All that was sent arrives.
+    pub(crate) fn deliver_all(&mut self, now_ms: u64, store: &SimulatedStore) {
+        if !self.is_subscribed {
+            self.subscribe();
+        }
+        for sent in std::mem::take(&mut self.inboxes).into_values().flatten() {
+            self.hear(&sent, now_ms, store);
+        }
+        while let Some((ticket, found)) = self.progress_reads.pop() {
+            let found = found.unwrap_or_else(|| store.partition_state(self.partition).progress);
+            self.lane.finish_progress_read(ticket, found.as_ref());
+        }
+    }
+
+    /// Nothing that is under way arrives, and nobody says so.
+    pub(crate) fn lose_all(&mut self) {
+        self.inboxes.clear();
+        self.belief.miss();
     }
 
     /// Some vanish; often nobody says so.
-    fn lose_notices(&mut self, rng: &mut StdRng) {
+    pub(crate) fn lose_notices(&mut self, rng: &mut StdRng) {
         for inbox in self.inboxes.values_mut() {
-            inbox.drain(..rng.random_range(0..=inbox.len()));
-        }
-        if rng.random_bool(0.3) {
-            self.lane.on_notices_lost();
-        }
-    }
-
-    fn read_progress(&mut self, store: &SimulatedStore) {
-        match self.progress_read.take() {
-            None => self.progress_read = Some((self.lane.begin_progress_read(), None)),
-            Some((ticket, None)) => {
-                self.progress_read = Some((ticket, Some(store.partition_state(self.partition).progress)));
-            }
-            Some((ticket, Some(progress))) => {
-                self.lane.finish_progress_read(ticket, progress.as_ref());
+            let count = rng.random_range(0..=inbox.len());
+            if inbox.drain(..count).count() > 0 {
+                self.belief.miss();
             }
         }
+        if self.is_subscribed && rng.random_bool(0.3) {
+            self.catch_up();
+        }
     }
 
-    fn read(&mut self, rng: &mut StdRng, now_ms: u64, truth: &Truth) -> Result<(), Violation> {
-        let Some((account, date)) = truth.some_window(rng) else { return Ok(()) };
-        let key = EntryKey { account, until: date, representation: () };
-        let minimum = if rng.random_bool(0.5) { self.last_position } else { 0 };
-        match self.lane.read(&key, minimum, now_ms) {
-            Reading::Cached(value, stamp) => self.answer(&key, &value, stamp, truth),
-            Reading::Fill(ticket) => {
-                self.fills.push(Fill { ticket, read: None });
-                Ok(())
+    /// The connection breaks, and what was under way is gone.
+    fn disconnect(&mut self) {
+        self.inboxes.clear();
+        self.belief.miss();
+        self.is_subscribed = false;
+        if !self.rules.subscribes_before_reading {
+            self.catch_up();
+        }
+    }
+
+    /// Notices come again; where a rule is left out progress was read before.
+    fn subscribe(&mut self) {
+        self.is_subscribed = true;
+        if self.rules.subscribes_before_reading {
+            self.catch_up();
+        }
+    }
+
+    /// Notices may be missing.
+    fn catch_up(&mut self) {
+        self.lane.on_notices_lost();
+        self.begin_progress_read();
+        self.belief.catch_up();
+    }
+
+    fn begin_progress_read(&mut self) {
+        self.progress_reads.push((self.lane.begin_progress_read(), None));
+    }
+
+    fn go_on_with_a_progress_read(&mut self, rng: &mut StdRng, store: &SimulatedStore) {
+        if self.progress_reads.is_empty() {
+            return;
+        }
+        let index = rng.random_range(0..self.progress_reads.len());
+        let (ticket, found) = self.progress_reads.swap_remove(index);
+        match found {
+            None => {
+                let found = store.partition_state(self.partition).progress;
+                self.progress_reads.push((ticket, Some(found)));
             }
-            Reading::Join(_) | Reading::Wait => Ok(()),
-            Reading::Stopped => Err(Violation(format!("{:?} is said to be stopped", key.account))),
+            Some(progress) => {
+                if self.lane.finish_progress_read(ticket, progress.as_ref()).outdated {
+                    self.begin_progress_read();
+                }
+            }
         }
     }
 
-    fn go_on_with_a_fill(
-        &mut self,
-        rng: &mut StdRng,
-        now_ms: u64,
-        store: &SimulatedStore,
-        truth: &Truth,
-    ) -> Result<(), Violation> {
-        if self.fills.is_empty() {
-            return Ok(());
-        }
-        let index = rng.random_range(0..self.fills.len());
-        let key = self.fills[index].ticket.key().clone();
-        let Some(value) = self.fills[index].read.take() else {
-            self.fills[index].read = Some(value_of(store, &key));
-            return Ok(());
-        };
-        let Fill { ticket, .. } = self.fills.swap_remove(index);
-        match self.lane.finish_fill(ticket, Some((value.clone(), 100)), now_ms) {
-            FillOutcome::Answer(stamp) => self.answer(&key, &value, stamp, truth),
-            FillOutcome::Again => Ok(()),
-        }
-    }
-
-    /// An answer holds everything up to its position.
-    fn answer(&mut self, key: &EntryKey<()>, value: &Value, stamp: Stamp, truth: &Truth) -> Result<(), Violation> {
-        self.last_position = self.last_position.max(stamp.position);
-        let upto = value.applied.unwrap_or(0).max(stamp.position);
-        let mut expected = truth.account_rows(&key.account, upto);
-        expected.retain(|row, _| row.grain == Grain::Day && row.start <= key.until);
-        if value.rows == expected {
-            return Ok(());
-        }
-        let what = format!("{:?} up to {} at {stamp:?}", key.account, key.until);
-        Err(Violation(format!("a reader is told of {what}: {value:?}, the fold says {expected:?}")))
+    /// Whether a notice was heard lately.
+    fn is_told(&self, now_ms: u64) -> bool {
+        self.heard.iter().any(|(heard_ms, _)| now_ms - heard_ms < HEARTBEAT_SILENCE_MS)
     }
 }
 
-fn value_of(store: &SimulatedStore, key: &EntryKey<()>) -> Value {
-    let (applied, rows) = store.account_view(&key.account, &[(Grain::Day, BusinessDate::MIN, key.until)]);
-    Value { applied, rows: rows.into_iter().map(|(key, balance)| (key, balance.totals)).collect() }
-}
-
-impl Truth {
-    /// A window that some entry names.
-    fn some_window(&self, rng: &mut StdRng) -> Option<(AccountKey, BusinessDate)> {
-        let touched: Vec<&(AccountKey, BusinessDate)> = self.touched.values().flatten().collect();
-        if touched.is_empty() { None } else { Some((*pick(rng, &touched)).clone()) }
-    }
+/// Notices of other generations and epochs mean nothing.
+fn is_ours(notice: &Notice) -> bool {
+    (notice.generation, notice.epoch) == (1, 1)
 }

@@ -5,10 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ledger::{Account, AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, Tenant, WindowKey};
 
+use rand::{RngExt, rngs::StdRng};
+
 pub use super::tables::Put;
 use super::tables::{OwnerRows, StoreRules, Tables};
 use crate::{
-    commit::{Commit, JOURNAL_BUCKET_FACTS, PartitionState},
+    commit::{AccountBatch, Commit, JOURNAL_BUCKET_FACTS, PartitionState},
+    lane::partition_of,
     load::{JournalEntry, LoadRequest, Loaded, RowsLoaded, RowsWanted, WindowLoaded},
     log::LogMark,
 };
@@ -46,6 +49,8 @@ pub struct SimulatedStore {
     generations: [u32; NODES],
     /// What went wrong beyond repair: two writes with equal stamps and different bytes.
     broken: Option<String>,
+    /// A worker that has stopped an account of this tenant, and one that has not, write different roll-ups.
+    damaged_tenant: Option<Tenant>,
 }
 
 /// A batch as it landed; the store's own time.
@@ -75,6 +80,7 @@ impl SimulatedStore {
             unsynced: Vec::new(),
             generations: [1; NODES],
             broken: None,
+            damaged_tenant: None,
         }
     }
 
@@ -128,23 +134,23 @@ impl SimulatedStore {
     /// The batches of a commit, in phases: one is written only when the one before is acknowledged; inside a phase any order
     /// will do. An atomic store has one batch.
     pub fn commit_steps(&self, commit: &Commit) -> Vec<Vec<Vec<Put>>> {
-        let phases = phases(commit);
+        let phases = phases(commit, self.rules);
         if self.mode == StoreMode::Atomic {
             return vec![vec![phases.into_iter().flatten().collect()]];
         }
         let alone = |phase: Vec<Put>| phase.into_iter().map(|put| vec![put]).collect();
-        if self.rules.ordered_phases {
-            phases.into_iter().map(alone).filter(|phase: &Vec<_>| !phase.is_empty()).collect()
-        } else {
-            vec![alone(phases.into_iter().flatten().collect())]
-        }
+        phases.into_iter().map(alone).filter(|phase: &Vec<_>| !phase.is_empty()).collect()
     }
 
     /// A batch lands.
     pub fn apply(&mut self, puts: &[Put], now_ms: u64) {
         self.sync(now_ms);
         for put in puts {
-            if let Err(what) = self.current.put(put, self.rules) {
+            let is_damaged =
+                matches!(put, Put::Rollups(_, batch) if self.damaged_tenant.as_ref() == Some(&batch.tenant));
+            if let Err(what) = self.current.put(put, self.rules)
+                && !is_damaged
+            {
                 self.broken.get_or_insert(what);
             }
         }
@@ -243,6 +249,30 @@ impl SimulatedStore {
         }
     }
 
+    /// Miscounts a day's row that lies at or below its lane's checkpoint: nobody writes it again. Whose row, and its lane.
+    pub(crate) fn damage_a_day(&mut self, rng: &mut StdRng, partitions: u16) -> Option<(AccountKey, u16)> {
+        let is_settled = |account: &AccountKey, key: &RowKey, balance: &Balance| {
+            let checkpoint = self.current.checkpoints.get(&partition_of(account, partitions));
+            key.grain == Grain::Day && checkpoint.is_some_and(|checkpoint| balance.applied <= checkpoint.sequence)
+        };
+        let days = self.current.balances.iter().flat_map(|(account, owner)| {
+            let days = owner.rows.iter().filter(|(key, balance)| is_settled(account, key, balance));
+            days.map(move |(key, _)| (account.clone(), *key))
+        });
+        let days: Vec<(AccountKey, RowKey)> = days.collect();
+        if days.is_empty() {
+            return None;
+        }
+        let (account, key) = days[rng.random_range(0..days.len())].clone();
+        for tables in [&mut self.current, &mut self.durable] {
+            let row = tables.balances.get_mut(&account).and_then(|owner| owner.rows.get_mut(&key));
+            row.into_iter().for_each(|balance| balance.totals.credit_count += 1);
+        }
+        let lane = partition_of(&account, partitions);
+        self.damaged_tenant = Some(account.tenant.clone());
+        Some((account, lane))
+    }
+
     /// Which node keeps the partition that a batch is written into.
     fn node_of(&self, put: &Put) -> usize {
         let mut hasher = DefaultHasher::new();
@@ -262,19 +292,38 @@ impl SimulatedStore {
 /// After so long a node has synced its commit log.
 pub(crate) const SYNC_PERIOD_MS: u64 = 10_000;
 
-/// The parts of a commit in the order in which they must be acknowledged.
-fn phases(commit: &Commit) -> Vec<Vec<Put>> {
+/// The parts of a commit in the order in which they must be acknowledged. Parts whose order is a rule that is left out are
+/// written together.
+fn phases(commit: &Commit, rules: StoreRules) -> Vec<Vec<Put>> {
     let partition = commit.partition;
     let journal = commit.journal.iter().cloned().map(Put::Journal);
     let accounts = commit.accounts.iter().cloned().map(Put::Account);
-    vec![
-        vec![Put::Head(partition, commit.head)],
-        journal.chain(accounts).collect(),
-        commit.balances.iter().cloned().map(Put::Balances).collect(),
-        commit.rollups.iter().cloned().map(|batch| Put::Rollups(partition, batch)).collect(),
-        vec![Put::Progress(partition, commit.progress.clone())],
-        commit.checkpoint.iter().map(|mark| Put::Checkpoint(partition, *mark)).collect(),
-    ]
+    let rows = commit.balances.iter().cloned().flat_map(|batch| cut(batch, rules)).map(Put::Balances);
+    let phases = [
+        (true, vec![Put::Head(partition, commit.head)]),
+        (rules.head_first, journal.chain(accounts).collect()),
+        (rules.journal_before_rows, rows.collect()),
+        (true, commit.rollups.iter().cloned().map(|batch| Put::Rollups(partition, batch)).collect()),
+        (rules.progress_after_rows, vec![Put::Progress(partition, commit.progress.clone())]),
+        (true, commit.checkpoint.iter().map(|mark| Put::Checkpoint(partition, *mark)).collect()),
+    ];
+    let mut ordered: Vec<Vec<Put>> = Vec::new();
+    for (is_later, puts) in phases {
+        match ordered.last_mut().filter(|_| !is_later) {
+            Some(before) => before.extend(puts),
+            None => ordered.push(puts),
+        }
+    }
+    ordered
+}
+
+/// An account's rows are one batch; row by row only where that rule is left out.
+fn cut(batch: AccountBatch, rules: StoreRules) -> Vec<AccountBatch> {
+    if rules.account_rows_are_one_batch {
+        return vec![batch];
+    }
+    let AccountBatch { key, applied, rows } = batch;
+    rows.into_iter().map(|row| AccountBatch { key: key.clone(), applied, rows: vec![row] }).collect()
 }
 
 fn rows_loaded<Owner: Clone>(wanted: &RowsWanted<Owner>, stored: Option<&OwnerRows>) -> RowsLoaded<Owner> {

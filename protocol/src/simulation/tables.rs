@@ -58,13 +58,26 @@ pub(crate) struct StoreRules {
     pub(crate) put_if_newer: bool,
     /// Head, progress and checkpoint are stamped with their own sequence; without it the last write wins.
     pub(crate) own_stamps: bool,
-    /// Rows are written after the journal, progress after the rows.
-    pub(crate) ordered_phases: bool,
+    /// The head is written before anything that it covers.
+    pub(crate) head_first: bool,
+    /// Rows are written after the journal.
+    pub(crate) journal_before_rows: bool,
+    /// Progress is written after the rows.
+    pub(crate) progress_after_rows: bool,
+    /// The rows of an account are one batch with their static `applied`.
+    pub(crate) account_rows_are_one_batch: bool,
 }
 
 impl Default for StoreRules {
     fn default() -> Self {
-        Self { put_if_newer: true, own_stamps: true, ordered_phases: true }
+        Self {
+            put_if_newer: true,
+            own_stamps: true,
+            head_first: true,
+            journal_before_rows: true,
+            progress_after_rows: true,
+            account_rows_are_one_batch: true,
+        }
     }
 }
 

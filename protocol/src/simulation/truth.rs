@@ -1,6 +1,6 @@
 //! A naive fold of one lane, kept by message: what everything else is compared with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ledger::{
     AccountKey, Amount, Balance, BusinessDate, Currency, Grain, Kind, Place, RowKey, Tenant, Totals, WindowKey,
@@ -22,6 +22,16 @@ use crate::{
 enum Owner {
     Account(AccountKey),
     Lane(Tenant),
+}
+
+impl Owner {
+    /// A damaged account is folded no further, nor are its launches into the roll-ups of its tenant.
+    fn is_touched_by(&self, damaged: &BTreeSet<AccountKey>) -> bool {
+        match self {
+            Self::Account(account) => damaged.contains(account),
+            Self::Lane(tenant) => damaged.iter().any(|account| account.tenant == *tenant),
+        }
+    }
 }
 
 /// Kind, amount and currency: the content of the simulation's launches.
@@ -100,6 +110,12 @@ impl Truth {
         version(self.rows.get(&(owner.clone(), key))?, upto)
     }
 
+    /// The launches of a window up to a sequence.
+    pub(crate) fn launches(&self, window: &WindowKey, upto: u64) -> Vec<Place> {
+        let places = self.windows.get(window).into_iter().flatten();
+        places.copied().take_while(|place| place.sequence <= upto).collect()
+    }
+
     /// Whether a write says what the fold says.
     pub(crate) fn check_put(&self, put: &Put) -> Result<(), String> {
         match put {
@@ -133,10 +149,17 @@ impl Truth {
         Ok(())
     }
 
-    /// Whether tables hold everything up to a sequence: rows, journals, accounts.
-    pub(crate) fn check_complete(&self, tables: &Tables, upto: u64, bucket_facts: u64) -> Result<(), String> {
-        self.check_rows_complete(tables, upto)?;
-        for (window, places) in &self.windows {
+    /// Whether tables hold everything up to a sequence: rows, journals, accounts. Damaged accounts are passed over.
+    pub(crate) fn check_complete(
+        &self,
+        tables: &Tables,
+        upto: u64,
+        bucket_facts: u64,
+        damaged: &BTreeSet<AccountKey>,
+    ) -> Result<(), String> {
+        self.check_rows_complete(tables, upto, damaged)?;
+        let is_whole = |(window, _): &(&WindowKey, _)| damaged.is_empty() || !damaged.contains(&account_of(window));
+        for (window, places) in self.windows.iter().filter(is_whole) {
             let due = &places[..places.partition_point(|place| place.sequence <= upto)];
             if due.is_empty() {
                 continue;
@@ -154,8 +177,11 @@ impl Truth {
         Ok(())
     }
 
-    fn check_rows_complete(&self, tables: &Tables, upto: u64) -> Result<(), String> {
+    fn check_rows_complete(&self, tables: &Tables, upto: u64, damaged: &BTreeSet<AccountKey>) -> Result<(), String> {
         for ((owner, key), versions) in &self.rows {
+            if owner.is_touched_by(damaged) {
+                continue;
+            }
             let Some((changed, _)) = version(versions, upto) else { continue };
             let rows = match owner {
                 Owner::Account(account) => tables.balances.get(account),
@@ -201,4 +227,8 @@ fn version(versions: &[(Place, Totals)], upto: u64) -> Option<(Place, Totals)> {
 fn window_of(launch: &Launch) -> WindowKey {
     let AccountKey { tenant, account } = launch.account.clone();
     WindowKey { tenant, account, date: launch.date }
+}
+
+fn account_of(window: &WindowKey) -> AccountKey {
+    AccountKey { tenant: window.tenant.clone(), account: window.account.clone() }
 }

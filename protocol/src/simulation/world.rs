@@ -6,16 +6,18 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ledger::AccountKey;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
     Switches, Violation,
     driver::Driver,
     log::Log,
-    readers::Query,
+    readers::{Query, Sent, Surroundings},
     store::{Put, SYNC_PERIOD_MS, SimulatedStore, StoreMode},
 };
 use crate::{
+    notice::{Changed, Notice},
     parked::ParkedMessage,
     worker::{Worker, WorkerConfig, config::Bounds},
 };
@@ -42,6 +44,15 @@ pub(crate) struct World {
     /// Some workers may have read what the log has lost.
     has_lost_end: bool,
     store_crashes: u32,
+    /// Whether a stored row may come to harm, and the accounts to which that happened.
+    may_be_damaged: bool,
+    /// No worker crashes any more.
+    is_settling: bool,
+    /// How much happens at the far end, compared with the workers.
+    share_of_readers: f64,
+    /// Until then readers come in a rush, and workers get on slowly.
+    rush_until_ms: u64,
+    damaged: BTreeSet<AccountKey>,
     /// The highest head or progress that ever landed, by lane.
     highest_claim: BTreeMap<usize, u64>,
     trace: Option<Vec<String>>,
@@ -69,9 +80,14 @@ impl World {
             commit_bytes: rng.random_range(1_000..10_000),
             memory_bytes: *super::log::pick(&mut rng, &[1, 1, 4_000, 10_000, 1_000_000]),
         };
-        let workers = rng.random_range(2..=3);
+        // Mostly several; what a lone one has not repaired yet is seen by readers for longer.
+        let workers = *super::log::pick(&mut rng, &[1, 2, 2, 3, 3]);
+        let may_be_damaged = rng.random_bool(0.15);
+        let share_of_readers = *super::log::pick(&mut rng, &[0.1, 0.2, 0.5]);
         let lanes = log.identity.partitions;
         let drivers = (0..lanes).flat_map(|lane| (0..workers).map(move |_| Driver::new(lane))).collect();
+        let is_atomic = mode == StoreMode::Atomic;
+        let query = |lane| Query::new(lane, is_atomic, switches.query, switches.reader);
         let store = SimulatedStore::with_rules(mode, switches.store, bounds.bucket_facts);
         Self {
             rng,
@@ -84,11 +100,16 @@ impl World {
             parked: BTreeMap::new(),
             parked_of_lost: BTreeSet::new(),
             drivers,
-            queries: (0..lanes).map(Query::new).collect(),
+            queries: (0..lanes).map(query).collect(),
             late: Vec::new(),
             doomed: BTreeSet::new(),
             has_lost_end: false,
             store_crashes: 0,
+            may_be_damaged,
+            is_settling: false,
+            share_of_readers,
+            rush_until_ms: 0,
+            damaged: BTreeSet::new(),
             highest_claim: BTreeMap::new(),
             trace: is_traced.then(Vec::new),
         }
@@ -130,14 +151,21 @@ impl World {
             128..142 => self.put_to_sleep(),
             142..148 => self.crash_store(),
             148..150 => self.lose_end(),
-            150..260 => self.step_query()?,
-            260..280 => self.heartbeat(),
+            150..172 => self.heartbeat(),
+            172..176 => self.speak_as_another(),
+            176..180 => self.damage_row(),
+            _ if self.readers_come_next() => self.step_query()?,
             _ => self.step_some_worker()?,
         }
         match self.store.broken() {
             Some(what) => Err(Violation(what.to_owned())),
             None => Ok(()),
         }
+    }
+
+    fn readers_come_next(&mut self) -> bool {
+        let share = if self.now_ms < self.rush_until_ms { SHARE_IN_A_RUSH } else { self.share_of_readers };
+        self.rng.random_bool(share)
     }
 
     fn append(&mut self) {
@@ -156,29 +184,97 @@ impl World {
         if self.rng.random_bool(0.2) { Ok(()) } else { self.land(&puts) }
     }
 
-    /// Readers are looked at as long as what they are told can be right: where nodes of a store have forgotten rows and not
-    /// every worker has heard of it, or the log has lost its end, it cannot.
     fn step_query(&mut self) -> Checked {
         let lane = self.rng.random_range(0..self.queries.len());
-        if self.has_lost_end || (self.store_crashes > 0 && !self.is_atomic()) {
-            return Ok(());
-        }
-        self.queries[lane].happen(&mut self.rng, self.now_ms, &self.store, &self.log.truths[lane])
+        let is_atomic = self.is_atomic();
+        let Self { rng, now_ms, log, store, drivers, queries, damaged, .. } = self;
+        let of_lane = || drivers.iter().filter(|driver| usize::from(driver.lane) == lane);
+        let is_unknowing = |driver: &Driver| driver.worker.is_some() && driver.generations != store.generations();
+        let surroundings = Surroundings {
+            has_forgotten: self.store_crashes > 0 && !is_atomic,
+            has_unknowing: of_lane().any(is_unknowing),
+            is_doomed: self.doomed.iter().any(|doomed| usize::from(*doomed) == lane),
+            damaged,
+            bucket_facts: self.bounds.bucket_facts,
+        };
+        queries[lane].happen(rng, *now_ms, store, log, &surroundings)
     }
 
     fn heartbeat(&mut self) {
         let index = self.rng.random_range(0..self.drivers.len());
-        let Driver { lane, worker: Some(worker), asleep_until_ms, .. } = &mut self.drivers[index] else { return };
-        if *asleep_until_ms <= self.now_ms {
-            worker.log_ends_at(self.log.end_of_lane(*lane));
-            self.queries[usize::from(*lane)].send(index, worker.heartbeat());
+        if self.drivers[index].asleep_until_ms <= self.now_ms {
+            self.send_heartbeat(index);
         }
+    }
+
+    fn send_heartbeat(&mut self, index: usize) {
+        if self.drivers[index].has_refused {
+            self.send_refusal(index);
+        } else if self.switches.driver.heartbeats {
+            self.send_standing(index, true);
+        }
+    }
+
+    /// Where a worker stands, and where the lane ends.
+    fn send_standing(&mut self, index: usize, knows_end: bool) {
+        let Driver { lane, worker: Some(worker), end_known_at_ms, .. } = &mut self.drivers[index] else { return };
+        if knows_end {
+            worker.log_ends_at(self.log.end_of_lane(*lane));
+        }
+        *end_known_at_ms = self.now_ms;
+        let notice = worker.heartbeat();
+        self.publish(index, notice);
+    }
+
+    /// Nothing may be told of the lane any more.
+    fn send_refusal(&mut self, index: usize) {
+        if self.switches.driver.refusals_are_told {
+            let refusal = Notice { changed: Changed::Refused, ..self.empty_notice(self.drivers[index].lane, 0) };
+            self.publish(index, refusal);
+        }
+    }
+
+    fn empty_notice(&self, partition: u16, at: u64) -> Notice {
+        Notice {
+            generation: 1,
+            epoch: 1,
+            partition,
+            from: at,
+            to: at,
+            time_ms: 0,
+            end: at,
+            replaying: false,
+            changed: Changed::Accounts(Vec::new()),
+            stopped: Vec::new(),
+        }
+    }
+
+    fn publish(&mut self, index: usize, notice: Notice) {
+        let Driver { end_known_at_ms, generations, .. } = self.drivers[index];
+        self.tell(|_| format!("worker {index} says {notice:?}"));
+        self.queries[usize::from(notice.partition)].send(index, Sent { notice, end_known_at_ms, generations });
+    }
+
+    /// A worker of another generation or of another epoch, which is somewhere else altogether.
+    fn speak_as_another(&mut self) {
+        let lane = self.rng.random_range(0..self.log.identity.partitions);
+        let at = self.log.end_of_lane(lane) + self.rng.random_range(0..3);
+        let mut notice = self.empty_notice(lane, at);
+        if self.rng.random_bool(0.5) {
+            notice.generation = 2
+        } else {
+            notice.epoch = 2
+        }
+        let sent = Sent { notice, end_known_at_ms: self.now_ms, generations: self.store.generations() };
+        self.queries[usize::from(lane)].send(self.drivers.len(), sent);
     }
 
     /// A batch lands in the store: every row must be what the fold says.
     fn land(&mut self, puts: &[Put]) -> Checked {
         self.tell(|_| format!("lands: {}", puts.iter().map(brief).collect::<Vec<_>>().join(", ")));
+        let before = self.progress_of_lanes();
         self.store.apply(puts, self.now_ms);
+        self.note_lies(&before);
         if !self.doomed.is_empty() {
             return Ok(());
         }
@@ -193,6 +289,7 @@ impl World {
     /// All is well from now on: every lane must come to its end, and everything must be there.
     fn settle(&mut self) -> Checked {
         self.tell(|_| "all is well from here".to_owned());
+        self.is_settling = true;
         for puts in std::mem::take(&mut self.late) {
             if self.rng.random_bool(0.5) {
                 self.land(&puts)?;
@@ -222,7 +319,8 @@ impl World {
         let is_done = |driver: &Driver| {
             let at_end = |worker: &Worker| worker.committed_sequence() == self.log.end_of_lane(driver.lane);
             let knows_the_store = driver.generations == self.store.generations();
-            driver.has_refused || (knows_the_store && driver.worker.as_ref().is_some_and(at_end))
+            driver.has_refused
+                || (knows_the_store && !driver.is_disconnected && driver.worker.as_ref().is_some_and(at_end))
         };
         self.drivers.iter().all(is_done)
     }
@@ -239,6 +337,8 @@ fn brief(put: &Put) -> String {
 
 /// Twice the sync period.
 const CHECKPOINT_LAG_MS: u64 = 2 * SYNC_PERIOD_MS;
+/// How much happens at the far end while readers come in a rush.
+const SHARE_IN_A_RUSH: f64 = 0.9;
 /// Messages of one history.
 const MAX_MESSAGES: usize = 40;
 /// So many steps lead every lane to its end when nothing breaks any more.

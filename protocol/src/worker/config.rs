@@ -94,6 +94,14 @@ pub(crate) struct Rules {
     pub(crate) park_before_commit: bool,
     /// Only what is safe in the store is evicted.
     pub(crate) evict_only_safe: bool,
+    /// A day's rows are compared with its journal when they are loaded.
+    pub(crate) day_check: bool,
+    /// An account that was found damaged stays stopped, and the checkpoint below that place.
+    pub(crate) stops_hold_checkpoint: bool,
+    /// A journal bucket is the number of facts below, not of all that are known.
+    pub(crate) bucket_by_facts_below: bool,
+    /// A worker that replays below the progress that it found says so.
+    pub(crate) replay_is_told: bool,
 }
 
 impl Default for Rules {
@@ -114,6 +122,10 @@ impl Default for Rules {
             notice_lists_unwritten: true,
             park_before_commit: true,
             evict_only_safe: true,
+            day_check: true,
+            stops_hold_checkpoint: true,
+            bucket_by_facts_below: true,
+            replay_is_told: true,
         }
     }
 }

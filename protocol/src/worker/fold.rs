@@ -123,10 +123,11 @@ fn count(entry: ParsedEntry, window: &mut HeldWindow, bounds: &Bounds, rules: Ru
     let below = window.seen.len();
     let needs_chunk = window.chunks.last().is_none_or(|chunk| chunk.is_full(fact.line.len(), bounds));
     if needs_chunk || !rules.journal_again {
-        let below = window.seen.count_below(fact.place);
-        let bucket = u32::try_from(below / bounds.bucket_facts).unwrap_or(u32::MAX);
+        let before = window.seen.count_below(fact.place);
+        let known = if rules.bucket_by_facts_below { before } else { below as u64 };
+        let bucket = u32::try_from(known / bounds.bucket_facts).unwrap_or(u32::MAX);
         let facts = Vec::with_capacity(window.run_entries.min(bounds.chunk_facts));
-        window.chunks.push(ChunkDraft { bucket, begins_window: below == 0, facts, bytes: 0, is_journaled: true });
+        window.chunks.push(ChunkDraft { bucket, begins_window: before == 0, facts, bytes: 0, is_journaled: true });
     }
     window.seen.insert(fact.id_digest, fact.content_digest, fact.place);
     window.last_changed = fact.place.sequence;

@@ -159,7 +159,11 @@ fn install_window(loaded: &WindowLoaded, id: u32, held: &mut Held, position: Log
     let window = &mut held.windows[id];
     window.seen =
         SeenSet::load(loaded.entries.iter().map(|entry| (entry.id_digest, entry.content_digest, entry.place)));
-    let mut check = check_day(&window.day, &loaded.entries, position, rules.day_check_waits);
+    let mut check = if rules.day_check {
+        check_day(&window.day, &loaded.entries, position, rules.day_check_waits)
+    } else {
+        DayCheck::default()
+    };
     window.checks = std::mem::take(&mut check.pending);
     held.touched(id);
     check

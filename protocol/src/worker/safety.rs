@@ -14,7 +14,7 @@ impl Worker {
     }
 
     pub(super) fn below_ceiling(&self, mark: LogMark) -> LogMark {
-        let ceiling = self.stops.ceiling(&self.held);
+        let ceiling = self.stops.ceiling(&self.held).filter(|_| self.rules.stops_hold_checkpoint);
         ceiling.filter(|ceiling| ceiling.sequence < mark.sequence).unwrap_or(mark)
     }
 

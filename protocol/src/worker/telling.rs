@@ -14,7 +14,7 @@ impl Worker {
             to: self.committed.sequence,
             time_ms: self.committed_time_ms,
             end: self.log_end.max(self.committed.sequence),
-            replaying: self.is_replaying(),
+            replaying: self.is_replaying() && self.rules.replay_is_told,
             changed: Changed::Accounts(Vec::new()),
             stopped: self.stops.accounts().iter().cloned().collect(),
         }

@@ -9,8 +9,11 @@ use crate::{
     commit::{AccountBatch, RollupBatch},
     lane::partition_of,
     notice::Notice,
-    simulation::{Violation, store::Put, tables::Tables, truth::Truth},
+    simulation::{Violation, readers::Query, store::Put, tables::Tables, truth::Truth},
 };
+
+/// A replay that has fallen silent gives way after five seconds.
+const HEARTBEATS_AT_END: usize = 7;
 
 impl World {
     pub(super) fn note_claim(&mut self, put: &Put) {
@@ -41,7 +44,7 @@ impl World {
     /// node has crashed this holds again when every worker has heard of it.)
     pub(super) fn check_view(&self, put: &Put) -> Checked {
         let Put::Balances(batch) = put else { return Ok(()) };
-        if self.store_crashes > 0 && !self.is_atomic() {
+        if (self.store_crashes > 0 && !self.is_atomic()) || self.damaged.contains(&batch.key) {
             return Ok(());
         }
         let lane = partition_of(&batch.key, self.log.identity.partitions);
@@ -63,6 +66,8 @@ impl World {
                 self.check_complete(tables, *lane, mark.sequence)
                     .map_err(|Violation(what)| Violation(format!("checkpoint {} is not safe: {what}", mark.sequence)))
             }
+            // A damaged account is stopped, and nothing more of it counted.
+            Put::Rollups(_, batch) if self.damaged.iter().any(|account| account.tenant == batch.tenant) => Ok(()),
             Put::Journal(_) | Put::Balances(_) | Put::Rollups(..) | Put::Account(_) | Put::Head(..) => {
                 let fits = |truth: &Truth| truth.check_put(put);
                 let errors: Vec<String> = self.log.truths.iter().filter_map(|truth| fits(truth).err()).collect();
@@ -73,14 +78,16 @@ impl World {
 
     pub(super) fn check_complete(&self, tables: &Tables, lane: u16, upto: u64) -> Checked {
         let truth = &self.log.truths[usize::from(lane)];
-        truth.check_complete(tables, upto, self.bounds.bucket_facts).map_err(Violation)
+        truth.check_complete(tables, upto, self.bounds.bucket_facts, &self.damaged).map_err(Violation)
     }
 
     pub(super) fn check_parked(&self, lane: u16, upto: u64) -> Checked {
         for (sequence, lines) in self.log.truths[usize::from(lane)].bad.range(..=upto) {
-            let parked = self.parked.get(&(lane, *sequence));
-            let parked: Vec<u32> = parked.into_iter().flat_map(|parked| &parked.lines).map(|line| line.line).collect();
-            if parked != *lines && !self.parked_of_lost.contains(&(lane, *sequence)) {
+            let is_folded = |line: &u32| !self.damaged.iter().any(|account| self.log.is_of(*sequence, *line, account));
+            let lines: Vec<u32> = lines.iter().copied().filter(is_folded).collect();
+            let parked = self.parked.get(&(lane, *sequence)).into_iter().flat_map(|parked| &parked.lines);
+            let parked: Vec<u32> = parked.map(|line| line.line).filter(is_folded).collect();
+            if parked != lines && !self.parked_of_lost.contains(&(lane, *sequence)) {
                 return Err(Violation(format!("lines {lines:?} of {sequence} are bad, parked are {parked:?}")));
             }
         }
@@ -89,20 +96,38 @@ impl World {
 
     /// A notice claims that everything up to its end can be read.
     pub(super) fn notify(&mut self, index: usize, notice: &Notice) -> Checked {
-        if !self.doomed.is_empty() {
+        let lane = notice.partition;
+        self.publish(index, notice.clone());
+        if self.doomed.contains(&lane) {
             return Ok(());
         }
-        if !notice.stopped.is_empty() {
-            return Err(Violation(format!("worker {index} has stopped {:?}", notice.stopped)));
+        if let Some(account) = notice.stopped.iter().find(|account| !self.damaged.contains(account)) {
+            return Err(Violation(format!("worker {index} has stopped {account:?}")));
         }
-        let lane = notice.partition;
-        self.queries[usize::from(lane)].send(index, notice.clone());
         self.log.truths[usize::from(lane)].check_notice(notice).map_err(Violation)?;
         let knows_the_store = self.drivers[index].generations == self.store.generations();
         if knows_the_store { self.check_complete(self.store.current(), lane, notice.to) } else { Ok(()) }
     }
 
-    pub(super) fn check_end(&self) -> Checked {
+    pub(super) fn progress_of_lanes(&self) -> Vec<u64> {
+        let of_lane = |lane| self.store.partition_state(lane).progress.map_or(0, |progress| progress.sequence);
+        (0..self.log.identity.partitions).map(of_lane).collect()
+    }
+
+    /// Whoever writes progress without knowing that the store has forgotten rows may claim what is not there.
+    pub(super) fn note_lies(&mut self, before: &[u64]) {
+        if self.is_atomic() || self.store_crashes == 0 || !self.doomed.is_empty() {
+            return;
+        }
+        for (lane, (before, after)) in (0..).zip(before.iter().zip(self.progress_of_lanes())) {
+            if after != *before && self.check_complete(self.store.current(), lane, after).is_err() {
+                self.queries[usize::from(lane)].progress_lies();
+            }
+        }
+    }
+
+    pub(super) fn check_end(&mut self) -> Checked {
+        self.check_queries_at_end()?;
         if !self.doomed.is_empty() {
             return Ok(());
         }
@@ -116,6 +141,25 @@ impl World {
             }
         }
         self.check_rows_at_end()
+    }
+
+    /// Notices may have vanished, but heartbeats go on: every query comes to know where its lane stands.
+    fn check_queries_at_end(&mut self) -> Checked {
+        self.queries.iter_mut().for_each(Query::lose_all);
+        for _ in 0..HEARTBEATS_AT_END {
+            self.now_ms += 1_000;
+            (0..self.drivers.len()).for_each(|index| self.send_heartbeat(index));
+            self.queries.iter_mut().for_each(|query| query.deliver_all(self.now_ms, &self.store));
+        }
+        for lane in 0..self.log.identity.partitions {
+            let query = &mut self.queries[usize::from(lane)];
+            if self.doomed.contains(&lane) {
+                query.check_refused(self.now_ms, &self.log)?;
+            } else {
+                query.check_end(self.now_ms, self.log.end_of_lane(lane), self.has_lost_end)?;
+            }
+        }
+        Ok(())
     }
 
     /// Not a row more than the fold has, and each as the fold has it.
@@ -132,6 +176,7 @@ impl World {
             let rows = owner.rows.iter().map(|(key, balance)| (*key, *balance)).collect();
             Put::Rollups(*lane, RollupBatch { tenant: tenant.clone(), applied: owner.applied, rows })
         });
-        balances.chain(rollups).try_for_each(|put| self.check_put(&put))
+        let is_damaged = |put: &Put| matches!(put, Put::Balances(batch) if self.damaged.contains(&batch.key));
+        balances.chain(rollups).filter(|put| !is_damaged(put)).try_for_each(|put| self.check_put(&put))
     }
 }

@@ -3,7 +3,10 @@
 use rand::RngExt;
 
 use super::World;
-use crate::simulation::store::{NODES, SYNC_PERIOD_MS};
+use crate::simulation::{
+    readers::Query,
+    store::{NODES, SYNC_PERIOD_MS},
+};
 
 impl World {
     pub(super) fn crash_worker(&mut self) {
@@ -51,7 +54,9 @@ impl World {
         self.store_crashes += 1;
         if self.is_atomic() {
             (0..self.drivers.len()).for_each(|index| self.drop_worker(index));
-            self.queries.iter_mut().for_each(|query| query.store_lost(self.now_ms));
+            self.queries.iter_mut().for_each(|query| query.store_lost(self.now_ms, &self.store));
+        } else {
+            self.queries.iter_mut().for_each(Query::rows_forgotten);
         }
     }
 
@@ -84,5 +89,23 @@ impl World {
         self.parked_of_lost = self.parked.keys().copied().filter(|(_, sequence)| *sequence > last).collect();
         self.log.lose_end(last);
         self.tell(|world| format!("the log loses all above {last}, doomed: {:?}", world.doomed));
+    }
+
+    /// A stored row of some day comes to harm while nobody works on its lane.
+    pub(super) fn damage_row(&mut self) {
+        if !self.may_be_damaged || !self.damaged.is_empty() || self.has_lost_end {
+            return;
+        }
+        let Some((account, lane)) = self.store.damage_a_day(&mut self.rng, self.log.identity.partitions) else {
+            return;
+        };
+        self.tell(|_| format!("a row of {account:?} is damaged"));
+        for index in 0..self.drivers.len() {
+            if self.drivers[index].lane == lane {
+                self.drop_worker(index);
+            }
+        }
+        self.late.clear();
+        self.damaged.insert(account);
     }
 }

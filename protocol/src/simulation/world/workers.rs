@@ -4,12 +4,14 @@ use rand::RngExt;
 
 use super::{Checked, World};
 use crate::{
+    commit::PartitionState,
     load::{LoadRequest, Loaded},
     log::{LogMark, LogMessage},
     parked::ParkedMessage,
     simulation::{
         Violation,
         driver::{Driver, Sending, Sent},
+        log::pick,
         store::Put,
     },
     worker::{Step, Worker},
@@ -38,7 +40,7 @@ impl World {
             return self.start_worker(index);
         }
         if std::mem::take(&mut self.drivers[index].is_disconnected) {
-            return self.verify(index);
+            return self.verify_again(index);
         }
         if self.hears_of_loss(index) {
             self.tell(|_| format!("worker {index} hears that the store lost rows"));
@@ -68,19 +70,45 @@ impl World {
             Ok(worker) => {
                 let worker = worker.with_rules(self.bounds, self.switches.worker);
                 self.drivers[index].worker = Some(worker);
-                self.verify(index)
+                self.verify(index, &state)?;
+                self.announce(index);
+                Ok(())
             }
             Err(refusal) => Err(Violation(format!("worker {index} refuses to start: {refusal}"))),
         }
     }
 
-    /// The reader is created: does the log agree with what is remembered of it?
-    pub(super) fn verify(&mut self, index: usize) -> Checked {
+    /// A worker that has started says where it stands.
+    fn announce(&mut self, index: usize) {
+        let Driver { lane, worker: Some(_), .. } = &self.drivers[index] else { return };
+        self.queries[usize::from(*lane)].worker_started();
+        // What is replayed slowly is seen half done.
+        if self.store_crashes > 0 && !self.is_atomic() && !self.is_settling {
+            self.rush_until_ms = self.now_ms + *pick(&mut self.rng, &[0, 10_000, 30_000]);
+        }
+        if self.switches.driver.announces_itself {
+            self.send_standing(index, self.switches.driver.knows_end_first);
+        }
+    }
+
+    /// The reader is created anew.
+    fn verify_again(&mut self, index: usize) -> Checked {
         let lane = self.drivers[index].lane;
-        let stored = self.store.partition_state(lane);
+        if self.switches.driver.asks_store_again {
+            let stored = self.store.partition_state(lane);
+            return self.verify(index, &stored);
+        }
+        let known = self.drivers[index].known.clone();
+        self.verify(index, &known)
+    }
+
+    /// The reader is created: does the log agree with what is remembered of it?
+    pub(super) fn verify(&mut self, index: usize, stored: &PartitionState) -> Checked {
+        let lane = self.drivers[index].lane;
+        self.drivers[index].known = stored.clone();
         let Some(worker) = self.drivers[index].worker.as_mut() else { return Ok(()) };
         let get = |mark: &LogMark| self.log.get(mark.sequence).cloned();
-        let verified = worker.store_says(&stored).and_then(|()| {
+        let verified = worker.store_says(stored).and_then(|()| {
             let found: Vec<Option<LogMessage>> = worker.marks_to_verify().iter().map(get).collect();
             worker.verify(&found)
         });
@@ -89,10 +117,7 @@ impl World {
                 let what = "goes on although the log has lost what the store was filled from";
                 Err(Violation(format!("worker {index} {what}")))
             }
-            Ok(()) => {
-                self.queries[usize::from(lane)].send(index, worker.heartbeat());
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(refusal) if refusal.restart_helps() && self.has_lost_end => {
                 self.tell(|_| format!("worker {index}: {refusal}"));
                 self.drop_worker(index);
@@ -101,6 +126,7 @@ impl World {
             Err(_) if self.doomed.contains(&lane) => {
                 self.drop_worker(index);
                 self.drivers[index].has_refused = true;
+                self.send_refusal(index);
                 Ok(())
             }
             Err(refusal) => Err(Violation(format!("worker {index} refuses: {refusal}"))),
@@ -125,7 +151,7 @@ impl World {
     /// Looks at what the nodes answered when they were asked for their generations.
     pub(super) fn hear_nodes(&mut self, index: usize) {
         let driver = &mut self.drivers[index];
-        let is_unchanged = driver.answer.take() == Some(driver.generations);
+        let is_unchanged = driver.answer.take() == Some(driver.generations) || !self.switches.driver.asks_the_nodes;
         if !is_unchanged && self.switches.driver.store_loss_is_a_crash {
             self.tell(|_| format!("worker {index} sees another generation"));
             self.drop_worker(index);
@@ -193,12 +219,18 @@ impl World {
     }
 
     pub(super) fn send(&mut self, index: usize, mut sending: Sending) -> Checked {
-        match sending.send(&mut self.rng, self.config.atomic_commits) {
+        match sending.send(&mut self.rng, self.config.atomic_commits, self.switches.driver.sends_again) {
             Sent::Done => {
                 if let Some(worker) = &mut self.drivers[index].worker {
                     worker.committed(self.now_ms);
                     let sequence = worker.committed_sequence();
                     self.tell(|_| format!("worker {index} has committed {sequence}"));
+                }
+                // What it has to say of the commit it says before anything else, or never.
+                if !self.is_settling && self.rng.random_bool(0.05) {
+                    self.drop_worker(index);
+                } else {
+                    self.advance(index)?;
                 }
                 if !self.is_atomic() && self.rng.random_bool(0.03) {
                     self.pause_machine();

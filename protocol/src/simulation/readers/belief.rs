@@ -1,0 +1,191 @@
+//! When what a query is told can be believed.
+//!
+//! The protocol promises that no answer lacks what its position covers, but for one stretch: from the moment at which a node
+//! of a store that commits step by step forgets rows until every worker of the lane has heard of it and the query has heard
+//! of one that knows. A worker that does not know may claim what is not there, to readers and in the store. Answers begun in
+//! that stretch are not looked at.
+
+use std::collections::BTreeSet;
+
+use ledger::AccountKey;
+
+use super::{Query, Sent};
+use crate::simulation::{
+    Violation,
+    log::Log,
+    store::{NODES, SimulatedStore},
+};
+
+/// What the world knows of a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// A worker lives that has not heard that the store forgot rows.
+    pub(crate) has_unknowing: bool,
+    /// The store commits step by step and has forgotten rows.
+    pub(crate) has_forgotten: bool,
+    /// The store was filled from what the log has lost.
+    pub(crate) is_doomed: bool,
+    /// Accounts whose rows were damaged.
+    pub(crate) damaged: &'a BTreeSet<AccountKey>,
+    pub(crate) bucket_facts: u64,
+}
+
+/// Whether answers are believed, and what the query should have heard.
+#[derive(Debug, Default)]
+pub(super) struct Belief {
+    doubt: Option<Doubt>,
+    /// The highest position that was announced to a subscriber, and whether the query may have missed one of them.
+    announced: u64,
+    has_missed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    /// A worker that knows of the loss has started since.
+    is_restarted: bool,
+    /// Such a one was heard, or nothing that it said has vanished.
+    has_heard: bool,
+    has_missed: bool,
+    /// Until the store holds again what its progress claims.
+    until_true: bool,
+}
+
+impl Belief {
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    pub(super) fn announce(&mut self, to: u64) {
+        self.announced = self.announced.max(to);
+    }
+
+    pub(super) fn miss(&mut self) {
+        self.has_missed = true;
+        self.doubt.iter_mut().for_each(|doubt| doubt.has_missed = true);
+    }
+
+    pub(super) fn catch_up(&mut self) {
+        self.has_missed = false;
+    }
+
+    /// The embedded store went back: what was announced is gone, and what is heard before progress was read says nothing.
+    pub(super) fn forget(&mut self) {
+        self.announced = 0;
+        self.miss();
+    }
+
+    /// A notice was heard from one who knows the store, or not.
+    pub(super) fn hear(&mut self, knows: bool) {
+        match &mut self.doubt {
+            Some(doubt) => {
+                doubt.has_heard = knows;
+                // What one says that does not know takes back what another said before.
+                doubt.has_missed |= !knows;
+            }
+            None if !knows => self.doubt = Some(Doubt { is_restarted: true, has_missed: true, ..Doubt::default() }),
+            None => {}
+        }
+    }
+
+    /// Another instance has heard nothing; of a store that has forgotten rows it knows only what is stored.
+    pub(super) fn of_another_instance(self, has_forgotten: bool) -> Self {
+        let known = self.doubt.unwrap_or(Doubt { is_restarted: true, ..Doubt::default() });
+        let doubt = has_forgotten.then_some(Doubt { has_heard: false, has_missed: true, ..known });
+        Self { doubt, announced: self.announced, has_missed: false }
+    }
+}
+
+impl Query {
+    /// A node has forgotten rows.
+    pub(crate) fn rows_forgotten(&mut self) {
+        let until_true = self.belief.doubt.is_some_and(|doubt| doubt.until_true);
+        // Who is not subscribed cannot be told.
+        self.belief.doubt = Some(Doubt { until_true, has_missed: !self.is_subscribed, ..Doubt::default() });
+        self.doubt_fills();
+    }
+
+    /// Progress landed that claims what the store does not hold: its writer did not know.
+    pub(crate) fn progress_lies(&mut self) {
+        let known = Doubt { is_restarted: true, has_heard: true, ..Doubt::default() };
+        self.belief.doubt = Some(Doubt { until_true: true, ..self.belief.doubt.unwrap_or(known) });
+        self.doubt_fills();
+    }
+
+    /// A worker has started that knows what is stored.
+    pub(crate) fn worker_started(&mut self) {
+        self.belief.doubt.iter_mut().for_each(|doubt| doubt.is_restarted = true);
+    }
+
+    pub(super) fn doubt_fills(&mut self) {
+        self.fills.iter_mut().for_each(|fill| fill.is_believed = false);
+    }
+
+    /// Ends the doubt where it has to end.
+    pub(super) fn settle_belief(&mut self, store: &SimulatedStore, log: &Log, surroundings: &Surroundings<'_>) {
+        let Some(doubt) = self.belief.doubt else { return };
+        let knows = |sent: &Sent| sent.generations == store.generations();
+        let inbox_is_empty = self.inboxes.values().all(std::collections::VecDeque::is_empty);
+        let is_told = doubt.has_heard || (inbox_is_empty && !doubt.has_missed);
+        let is_over = doubt.is_restarted
+            && is_told
+            && !surroundings.has_unknowing
+            && self.progress_reads.is_empty()
+            && self.inboxes.values().flatten().all(knows)
+            && (!doubt.until_true || progress_is_true(self.partition, store, log, surroundings));
+        if is_over {
+            self.belief.doubt = None;
+        }
+    }
+
+    /// Whoever came now would be told of a position that the store holds, after it has forgotten rows, too.
+    pub(super) fn check_claim(
+        &self,
+        now_ms: u64,
+        store: &SimulatedStore,
+        log: &Log,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<(), Violation> {
+        if !surroundings.has_forgotten || surroundings.is_doomed || self.belief.is_doubted() {
+            return Ok(());
+        }
+        let stamp = self.lane.stamp(now_ms);
+        let complete = holds_all(self.partition, stamp.position, store, log, surroundings);
+        complete.map_err(|what| Violation(format!("a query claims {stamp:?}, and the store lacks of it: {what}")))?;
+        self.check_cache(stamp, now_ms, log, surroundings)
+    }
+
+    /// Whoever has heard all that was announced knows the highest position of it. (Where a commit is a whole and no
+    /// account is stopped: elsewhere a replay may lower it.)
+    pub(super) fn check_knowledge(&self, now_ms: u64) -> Result<(), Violation> {
+        let Belief { announced, has_missed, .. } = self.belief;
+        let hears_all = self.is_subscribed && !has_missed && self.progress_reads.is_empty();
+        let has_heard_all = hears_all && self.inboxes.values().all(std::collections::VecDeque::is_empty);
+        let position = self.lane.stamp(now_ms).position;
+        if !self.is_atomic || !has_heard_all || position >= announced {
+            return Ok(());
+        }
+        Err(Violation(format!("a query has heard all and is at {position}, announced was {announced}")))
+    }
+}
+
+fn progress_is_true(partition: u16, store: &SimulatedStore, log: &Log, surroundings: &Surroundings<'_>) -> bool {
+    let progress = store.partition_state(partition).progress.map_or(0, |progress| progress.sequence);
+    holds_all(partition, progress, store, log, surroundings).is_ok()
+}
+
+/// Whether the store holds everything of a lane up to a sequence.
+fn holds_all(
+    partition: u16,
+    upto: u64,
+    store: &SimulatedStore,
+    log: &Log,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), String> {
+    let truth = &log.truths[usize::from(partition)];
+    truth.check_complete(store.current(), upto, surroundings.bucket_facts, surroundings.damaged)
+}
+
+/// Whether a notice's sender knows the store as it is.
+pub(super) fn knows(generations: [u32; NODES], store: &SimulatedStore) -> bool {
+    generations == store.generations()
+}
