@@ -38,6 +38,26 @@ pub struct Verdict<'a> {
     pub history: &'a History,
 }
 
+/// How far a reader has certainly read, and the position that it was told last of each account: the one it passes on.
+#[derive(Default)]
+struct ReadSoFar {
+    resources: BTreeMap<(String, Resource), u64>,
+    told: BTreeMap<String, u64>,
+}
+
+impl ReadSoFar {
+    /// How far the reader of this answer has read its resource, as far as that binds the answer. Who demands nothing may be
+    /// told less than before, once a store has lost its newest rows; from then on it is the older position that is passed on.
+    fn of(&mut self, observation: &Observation, claimed: u64) -> u64 {
+        let Observation { account, resource, passed_on, .. } = observation;
+        let told_before = self.told.insert(account.clone(), claimed).unwrap_or(0);
+        if !passed_on && claimed < told_before {
+            self.resources.retain(|(of, _), _| of != account);
+        }
+        self.resources.get(&(account.clone(), resource.clone())).copied().filter(|_| *passed_on).unwrap_or(0)
+    }
+}
+
 impl Verdict<'_> {
     /// The log has what was acknowledged, and nothing that was not posted.
     pub fn check_log(&self, stage: &Stage) -> anyhow::Result<()> {
@@ -67,7 +87,7 @@ impl Verdict<'_> {
     /// Every answer is a prefix, and none is older than it may be.
     pub fn check_observations(&self, observed: &[Vec<Observation>]) -> anyhow::Result<()> {
         for reader in observed {
-            let mut read = BTreeMap::new();
+            let mut read = ReadSoFar::default();
             for observation in reader {
                 self.check_observation(observation, &mut read).with_context(|| format!("{observation:?}"))?;
             }
@@ -75,12 +95,7 @@ impl Verdict<'_> {
         Ok(())
     }
 
-    /// `read` is how far this reader has certainly read each resource.
-    fn check_observation(
-        &self,
-        observation: &Observation,
-        read: &mut BTreeMap<(String, Resource), u64>,
-    ) -> anyhow::Result<()> {
+    fn check_observation(&self, observation: &Observation, read: &mut ReadSoFar) -> anyhow::Result<()> {
         let Some(account) = self.history.accounts.get(&observation.account) else {
             ensure!(observation.answer.is_none(), "an account that no launch named");
             return Ok(());
@@ -95,15 +110,14 @@ impl Verdict<'_> {
         ensure!(claimed >= demanded, "{demanded} was demanded, {claimed} is claimed");
         let prefixes = prefixes_that_give(account, &observation.resource, &told.body)?;
         ensure!(!prefixes.is_empty(), "no prefix of the log gives this");
-        let key = (observation.account.clone(), observation.resource.clone());
-        let read_before = read.get(&key).copied().filter(|_| observation.passed_on).unwrap_or(0);
+        let read_before = read.of(observation, claimed);
         let wanted = claimed.max(read_before).max(self.promised(observation, told, account));
         let good: Vec<Prefix> = prefixes.iter().copied().filter(|prefix| prefix.last >= wanted).collect();
         let oldest = good.iter().map(|prefix| prefix.first).min();
         let oldest = oldest.with_context(|| {
             format!("older than {wanted}: it is {prefixes:?}; claimed {claimed}, read before {read_before}")
         })?;
-        read.insert(key, oldest.max(read_before));
+        read.resources.insert((observation.account.clone(), observation.resource.clone()), oldest.max(read_before));
         Ok(())
     }
 
@@ -190,6 +204,11 @@ mod tests {
         assert!(outcome(&book, vec![observation("1.00", 3, Some(7))]).contains("7 was demanded"));
         let back = vec![observation("2.00", 3, None), observation("1.00", 3, Some(3))];
         assert!(outcome(&book, back).contains("older than 7"), "a reader goes back");
+        let mut other =
+            vec![observation("2.00", 7, None), observation("1.00", 3, None), observation("1.00", 3, Some(3))];
+        assert_eq!(outcome(&book, other.clone()), "", "who demands nothing lets go of what it read");
+        other.remove(1);
+        assert!(outcome(&book, other).contains("older than 7"), "nobody else does");
         let mut unknown = observation("0.00", 0, Some(3));
         unknown.answer = None;
         assert!(outcome(&book, vec![unknown]).contains("unknown, although"));
