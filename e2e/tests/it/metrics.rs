@@ -33,12 +33,14 @@ pub async fn wait_for_metric(
 
 /// Waits until the service says that it is not ready, with a sentence that holds `part`.
 pub async fn wait_until_not_ready(base: &str, part: &str) -> anyhow::Result<()> {
-    wait_until_async(&format!("not ready: {part}"), PATIENCE, async || {
-        let answer = reqwest::get(format!("{base}/health/ready")).await.ok()?;
-        let is_ready = answer.status().is_success();
-        (!is_ready && answer.text().await.ok()?.contains(part)).then_some(())
-    })
-    .await
+    wait_until_async(&format!("not ready: {part}"), PATIENCE, async || is_not_ready(base, part).await.then_some(()))
+        .await
+}
+
+/// Whether the service says that it is not ready, with a sentence that holds `part`.
+pub async fn is_not_ready(base: &str, part: &str) -> bool {
+    let Ok(answer) = reqwest::get(format!("{base}/health/ready")).await else { return false };
+    !answer.status().is_success() && answer.text().await.is_ok_and(|text| text.contains(part))
 }
 
 /// Waits until the service says that it is ready.

@@ -63,9 +63,10 @@ impl SmallDisk {
 }
 
 impl Mounted {
-    /// Writes a file until nothing fits any more.
+    /// Writes a file until nothing fits any more; again, until nothing fits of what has become free since.
     pub fn fill(&self) -> anyhow::Result<()> {
-        let mut filler = File::create(self.filler()).context("cannot reach the small disk")?;
+        let mut filler = File::options().create(true).append(true).open(self.filler());
+        let filler = filler.as_mut().map_err(|error| anyhow::anyhow!("cannot reach the small disk: {error}"))?;
         for bytes in FILL_BYTES {
             let block = vec![b'x'; bytes];
             loop {
