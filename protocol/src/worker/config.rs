@@ -16,7 +16,8 @@ pub struct WorkerConfig {
     pub commit_launches: usize,
     /// Most bytes of one commit's messages, unless a single message has more.
     pub commit_bytes: usize,
-    /// Rows and windows held in memory, in bytes. One run of messages may exceed it by what it needs itself.
+    /// Rows and windows held in memory, in bytes. One run of messages may exceed it by what it needs itself, which is as much
+    /// again at most, and of [`Self::commit_windows`] windows.
     pub memory_bytes: usize,
 }
 
@@ -37,6 +38,20 @@ impl Default for WorkerConfig {
         }
     }
 }
+
+impl WorkerConfig {
+    /// Most windows of one commit, unless a single message has more. Each brings a chunk and rows of its own, however few its
+    /// launches are; what they weigh until the store has them is bounded by what may be held.
+    pub(crate) fn commit_windows(&self) -> usize {
+        (self.memory_bytes / COMMIT_WINDOW_BYTES).max(LEAST_COMMIT_WINDOWS)
+    }
+}
+
+/// What a window of one launch weighs from its loading until its commit is stored: itself and its account, its chunk and
+/// rows, and the same once more as the store takes them.
+const COMMIT_WINDOW_BYTES: usize = 4 * 1024;
+/// So many windows a commit may have in any case: fewer do not pay.
+const LEAST_COMMIT_WINDOWS: usize = 1_024;
 
 /// Bounds that the protocol fixes; the simulation makes them small.
 #[derive(Clone, Copy, Debug)]

@@ -161,10 +161,10 @@ pub(crate) fn apply(run: &Run, held: &mut Held, rules: Rules) {
         let tenant = &mut held.tenants[account.tenant];
         let groups = [
             &mut window.day,
-            account.months.entry(window.month).or_default(),
+            account.months.of(window.month),
             &mut account.lifetime,
-            tenant.days.entry(window.date).or_default(),
-            tenant.months.entry(window.month).or_default(),
+            tenant.days.of(window.date),
+            tenant.months.of(window.month),
             &mut tenant.lifetime,
         ];
         for group in groups {
@@ -181,16 +181,10 @@ pub(crate) fn stamp(run: &Run, held: &mut Held, sequence: u64) {
         let tenant = &mut held.tenants[account.tenant];
         let (date, month) = (window.date, window.month);
         window.day.take_dirty(sequence, Grain::Day, date, &mut account.batch);
-        if let Some(group) = account.months.get_mut(&month) {
-            group.take_dirty(sequence, Grain::Month, month, &mut account.batch);
-        }
+        account.months.of(month).take_dirty(sequence, Grain::Month, month, &mut account.batch);
         account.lifetime.take_dirty(sequence, Grain::Lifetime, BusinessDate::MIN, &mut account.batch);
-        if let Some(group) = tenant.days.get_mut(&date) {
-            group.take_dirty(sequence, Grain::Day, date, &mut tenant.batch);
-        }
-        if let Some(group) = tenant.months.get_mut(&month) {
-            group.take_dirty(sequence, Grain::Month, month, &mut tenant.batch);
-        }
+        tenant.days.of(date).take_dirty(sequence, Grain::Day, date, &mut tenant.batch);
+        tenant.months.of(month).take_dirty(sequence, Grain::Month, month, &mut tenant.batch);
         tenant.lifetime.take_dirty(sequence, Grain::Lifetime, BusinessDate::MIN, &mut tenant.batch);
     }
 }

@@ -6,14 +6,11 @@ use ledger::{Balance, Currency};
 
 use super::{
     day_check::PendingCheck,
-    rows::{GroupsByStart, RowGroup},
+    groups::GroupsByStart,
+    memory::{ALLOCATION_BYTES, map_entry_bytes, name_bytes, text_bytes},
+    rows::RowGroup,
     slots::Slots,
 };
-
-/// Memory of a map's entry and of one row group, on the average.
-const ENTRY_BYTES: usize = 64;
-/// A group of one row, with its place in a map.
-const GROUP_BYTES: usize = size_of::<RowGroup>() + 160;
 
 /// The roll-up rows of one tenant's lane.
 #[derive(Debug)]
@@ -28,6 +25,7 @@ pub(crate) struct HeldTenant {
     pub(crate) run: u64,
     /// Rows of the commit being built.
     pub(crate) batch: Vec<(RowKey, Balance)>,
+    bytes: usize,
 }
 
 /// One account: its month and lifetime rows; the day rows stand with their windows.
@@ -51,6 +49,7 @@ pub(crate) struct HeldAccount {
     pub(crate) folded: (u64, BusinessDate),
     /// Rows of the commit being built.
     pub(crate) batch: Vec<(RowKey, Balance)>,
+    bytes: usize,
 }
 
 /// One window: its seen ids and its day rows.
@@ -111,7 +110,7 @@ impl Held {
             return *id;
         }
         let month = Grain::Month.start(date);
-        let bytes = size_of::<HeldWindow>() + ENTRY_BYTES;
+        let bytes = WINDOW_BYTES;
         let id = self.windows.insert(HeldWindow {
             account,
             date,
@@ -131,8 +130,7 @@ impl Held {
         self.window_ids.insert((account, date), id);
         self.bytes += bytes;
         self.accounts[account].windows += 1;
-        self.group_of_account(account, month);
-        self.groups_of_tenant(self.accounts[account].tenant, date, month);
+        self.make_groups(account, date, month);
         id
     }
 
@@ -145,7 +143,7 @@ impl Held {
         let id = self.accounts.insert(HeldAccount {
             key: key.clone(),
             tenant,
-            months: GroupsByStart::new(),
+            months: GroupsByStart::default(),
             lifetime: RowGroup::default(),
             is_stored: false,
             is_announced: false,
@@ -155,9 +153,10 @@ impl Held {
             run_rows: 0,
             folded: (0, BusinessDate::MAX),
             batch: Vec::new(),
+            bytes: ACCOUNT_BYTES + name_bytes(key),
         });
         self.account_ids.insert(key.clone(), id);
-        self.bytes += account_bytes(&self.accounts[id]);
+        self.bytes += self.accounts[id].bytes;
         id
     }
 
@@ -167,31 +166,31 @@ impl Held {
         }
         let id = self.tenants.insert(HeldTenant {
             name: name.clone(),
-            days: GroupsByStart::new(),
-            months: GroupsByStart::new(),
+            days: GroupsByStart::default(),
+            months: GroupsByStart::default(),
             lifetime: RowGroup::default(),
             accounts: 0,
             run: 0,
             batch: Vec::new(),
+            bytes: TENANT_BYTES + text_bytes(name.as_str()),
         });
         self.tenant_ids.insert(name.clone(), id);
-        self.bytes += tenant_bytes(&self.tenants[id]);
+        self.bytes += self.tenants[id].bytes;
         id
     }
 
-    fn group_of_account(&mut self, account: u32, month: BusinessDate) {
-        let months = &mut self.accounts[account].months;
-        let known = months.len();
-        months.entry(month).or_default();
-        self.bytes += (months.len() - known) * GROUP_BYTES;
-    }
-
-    fn groups_of_tenant(&mut self, tenant: u32, date: BusinessDate, month: BusinessDate) {
-        let HeldTenant { days, months, .. } = &mut self.tenants[tenant];
-        let known = days.len() + months.len();
-        days.entry(date).or_default();
-        months.entry(month).or_default();
-        self.bytes += (days.len() + months.len() - known) * GROUP_BYTES;
+    /// Makes the groups that a window's launches go into, so that they are loaded with it.
+    fn make_groups(&mut self, account: u32, date: BusinessDate, month: BusinessDate) {
+        let account = &mut self.accounts[account];
+        let tenant = &mut self.tenants[account.tenant];
+        let mut made = account.months.make(month);
+        account.bytes += made;
+        for (groups, start) in [(&mut tenant.days, date), (&mut tenant.months, month)] {
+            let bytes = groups.make(start);
+            tenant.bytes += bytes;
+            made += bytes;
+        }
+        self.bytes += made;
     }
 
     /// The held window of an account and a date.
@@ -210,16 +209,23 @@ impl Held {
         Some(&mut self.tenants[id])
     }
 
-    /// A window was used or has grown.
+    /// A window was used, or has grown, and with it the rows of its owners.
     pub(crate) fn touched(&mut self, id: u32) {
         let window = &mut self.windows[id];
         window.is_recent = true;
-        let bytes = size_of::<HeldWindow>() + ENTRY_BYTES + window.seen.memory_bytes() + window.day.memory_bytes();
-        self.bytes = self.bytes + bytes - window.bytes;
-        window.bytes = bytes;
+        let bytes = window.memory_bytes();
+        let before = std::mem::replace(&mut window.bytes, bytes);
+        let account = &mut self.accounts[window.account];
+        let tenant = &mut self.tenants[account.tenant];
+        let of_account = account.months.of(window.month).growth() + account.lifetime.growth();
+        let days = tenant.days.of(window.date).growth();
+        let of_tenant = days + tenant.months.of(window.month).growth() + tenant.lifetime.growth();
+        account.bytes += of_account;
+        tenant.bytes += of_tenant;
+        self.bytes = self.bytes + bytes - before + of_account + of_tenant;
     }
 
-    /// Bytes of all that is held, roughly.
+    /// Bytes of all that is held. Pages and maps keep the size that the largest run has given them.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes
     }
@@ -254,23 +260,31 @@ impl Held {
 
     fn drop_account(&mut self, id: u32) {
         let Some(account) = self.accounts.remove(id) else { return };
-        self.bytes -= account_bytes(&account);
+        self.bytes -= account.bytes;
         self.account_ids.remove(&account.key);
         let tenant = &mut self.tenants[account.tenant];
         tenant.accounts -= 1;
         if tenant.accounts == 0
             && let Some(tenant) = self.tenants.remove(account.tenant)
         {
-            self.bytes -= tenant_bytes(&tenant);
+            self.bytes -= tenant.bytes;
             self.tenant_ids.remove(&tenant.name);
         }
     }
 }
 
-fn account_bytes(account: &HeldAccount) -> usize {
-    size_of::<HeldAccount>() + 2 * ENTRY_BYTES + account.months.len() * GROUP_BYTES
+impl HeldWindow {
+    fn memory_bytes(&self) -> usize {
+        let seen = self.seen.memory_bytes() - size_of::<SeenSet>();
+        let checks = self.checks.capacity() * size_of::<PendingCheck>();
+        WINDOW_BYTES + seen + checks + self.day.heap_bytes() + self.currencies.capacity() * size_of::<Currency>()
+    }
 }
 
-fn tenant_bytes(tenant: &HeldTenant) -> usize {
-    size_of::<HeldTenant>() + 2 * ENTRY_BYTES + (tenant.days.len() + tenant.months.len()) * GROUP_BYTES
-}
+/// A window without what it has seen: its place, its entry in the map, and its lists' allocations.
+const WINDOW_BYTES: usize =
+    size_of::<Option<HeldWindow>>() + map_entry_bytes(size_of::<((u32, BusinessDate), u32)>()) + 3 * ALLOCATION_BYTES;
+/// An account without rows and names.
+const ACCOUNT_BYTES: usize = size_of::<Option<HeldAccount>>() + map_entry_bytes(size_of::<(AccountKey, u32)>());
+/// A tenant without rows and name.
+const TENANT_BYTES: usize = size_of::<Option<HeldTenant>>() + map_entry_bytes(size_of::<(Tenant, u32)>());

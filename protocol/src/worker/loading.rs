@@ -9,7 +9,7 @@ use super::{
     config::Rules,
     day_check::{DayCheck, check_day},
     held::Held,
-    rows::{RowGroup, missing},
+    rows::RowGroup,
     run::Run,
 };
 use crate::{
@@ -52,7 +52,7 @@ fn rows_of_account(id: u32, held: &Held) -> RowsWanted<AccountKey> {
     RowsWanted {
         owner: account.key.clone(),
         days: Vec::new(),
-        months: missing(&account.months).collect(),
+        months: account.months.missing(),
         lifetime: !account.lifetime.is_loaded,
     }
 }
@@ -61,8 +61,8 @@ fn rows_of_tenant(id: u32, held: &Held) -> Option<RowsWanted<Tenant>> {
     let tenant = &held.tenants[id];
     let wanted = RowsWanted {
         owner: tenant.name.clone(),
-        days: missing(&tenant.days).collect(),
-        months: missing(&tenant.months).collect(),
+        days: tenant.days.missing(),
+        months: tenant.months.missing(),
         lifetime: !tenant.lifetime.is_loaded,
     };
     let is_nothing = wanted.days.is_empty() && wanted.months.is_empty() && !wanted.lifetime;
@@ -112,7 +112,7 @@ fn install_account(loaded: RowsLoaded<AccountKey>, held: &mut Held) {
         } else if let Some(account) = held.find_account(&loaded.owner) {
             let group = match grain {
                 Grain::Lifetime => &mut account.lifetime,
-                Grain::Day | Grain::Month => account.months.entry(start).or_default(),
+                Grain::Day | Grain::Month => account.months.of(start),
             };
             group.install(currency, balance);
         }
@@ -126,8 +126,8 @@ fn install_tenant(loaded: RowsLoaded<Tenant>, held: &mut Held) {
     let Some(tenant) = held.find_tenant(&loaded.owner) else { return };
     for (RowKey { grain, start, currency }, balance) in loaded.rows {
         let group = match grain {
-            Grain::Day => tenant.days.entry(start).or_default(),
-            Grain::Month => tenant.months.entry(start).or_default(),
+            Grain::Day => tenant.days.of(start),
+            Grain::Month => tenant.months.of(start),
             Grain::Lifetime => &mut tenant.lifetime,
         };
         group.install(currency, balance);
@@ -142,7 +142,7 @@ fn mark_account(wanted: &RowsWanted<AccountKey>, held: &mut Held) {
         }
     }
     if let Some(account) = held.find_account(&wanted.owner) {
-        wanted.months.iter().for_each(|start| account.months.entry(*start).or_default().is_loaded = true);
+        wanted.months.iter().for_each(|start| account.months.of(*start).is_loaded = true);
         account.lifetime.is_loaded |= wanted.lifetime;
     }
 }
@@ -150,8 +150,8 @@ fn mark_account(wanted: &RowsWanted<AccountKey>, held: &mut Held) {
 fn mark_tenant(wanted: &RowsWanted<Tenant>, held: &mut Held) {
     let Some(tenant) = held.find_tenant(&wanted.owner) else { return };
     let mark = |group: &mut RowGroup| group.is_loaded = true;
-    wanted.days.iter().for_each(|start| mark(tenant.days.entry(*start).or_default()));
-    wanted.months.iter().for_each(|start| mark(tenant.months.entry(*start).or_default()));
+    wanted.days.iter().for_each(|start| mark(tenant.days.of(*start)));
+    wanted.months.iter().for_each(|start| mark(tenant.months.of(*start)));
     tenant.lifetime.is_loaded |= wanted.lifetime;
 }
 

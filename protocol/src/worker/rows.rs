@@ -1,10 +1,8 @@
 //! Rows as a worker holds them.
 
-use std::collections::BTreeMap;
-
 use ledger::{Balance, BusinessDate, Currency, Fact, Grain, RowKey};
 
-use super::config::Rules;
+use super::{config::Rules, memory::ALLOCATION_BYTES};
 
 /// One balance row, with the stamp that decides which launches it already holds.
 #[derive(Clone, Debug, Default)]
@@ -39,11 +37,18 @@ pub(crate) struct RowGroup {
     /// Few: a list beats a map.
     rows: Vec<(Currency, HeldRow)>,
     dirty: bool,
+    /// Bytes that the budget knows of.
+    counted_bytes: u32,
 }
 
 impl RowGroup {
     pub(crate) fn install(&mut self, currency: Currency, balance: Balance) {
-        let row = HeldRow { balance, loaded_stamp: balance.applied, dirty: false };
+        self.push(currency, HeldRow { balance, loaded_stamp: balance.applied, dirty: false });
+    }
+
+    /// Most groups are of one currency, and stay so: a list that grows by itself would begin with room for four.
+    fn push(&mut self, currency: Currency, row: HeldRow) {
+        self.rows.reserve_exact(1);
         self.rows.push((currency, row));
     }
 
@@ -59,7 +64,7 @@ impl RowGroup {
         let row = match self.rows.iter_mut().position(|(currency, _)| *currency == fact.currency) {
             Some(index) => &mut self.rows[index].1,
             None => {
-                self.rows.push((fact.currency, HeldRow::default()));
+                self.push(fact.currency, HeldRow::default());
                 let last = self.rows.len() - 1;
                 &mut self.rows[last].1
             }
@@ -87,15 +92,21 @@ impl RowGroup {
         }
     }
 
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.rows.capacity() * size_of::<(Currency, HeldRow)>()
+    /// Bytes of its rows, which stand outside of it.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        if self.rows.capacity() == 0 {
+            0
+        } else {
+            self.rows.capacity() * size_of::<(Currency, HeldRow)>() + ALLOCATION_BYTES
+        }
     }
-}
 
-/// Row groups by start.
-pub(crate) type GroupsByStart = BTreeMap<BusinessDate, RowGroup>;
-
-/// The starts of the groups that are not loaded.
-pub(crate) fn missing(groups: &GroupsByStart) -> impl Iterator<Item = BusinessDate> {
-    groups.iter().filter(|(_, group)| !group.is_loaded).map(|(start, _)| *start)
+    /// By how many bytes it has grown since the budget last asked.
+    pub(crate) fn growth(&mut self) -> usize {
+        let bytes = self.heap_bytes();
+        // Rows are never taken out, and there are no more than currencies.
+        let growth = bytes.saturating_sub(self.counted_bytes as usize);
+        self.counted_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        growth
+    }
 }

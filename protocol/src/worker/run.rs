@@ -59,7 +59,8 @@ impl Run {
             }
             let entries_before = run.windows_of_entries.len();
             let most_rows = run.resolve(&message, held);
-            if !run.messages.is_empty() && most_rows > bounds.batch_rows {
+            let is_too_wide = most_rows > bounds.batch_rows || run.windows.len() > config.commit_windows();
+            if !run.messages.is_empty() && is_too_wide {
                 // What it touches stays in the run's lists: it is loaded a little early.
                 run.windows_of_entries.truncate(entries_before);
                 queue.unpop(message);

@@ -2,51 +2,75 @@
 
 use std::ops::{Index, IndexMut};
 
+/// Items of a page.
+const PAGE_ITEMS: usize = 1_024;
+
 /// Items by number; numbers of removed items are used again.
+///
+/// They stand in pages: a single list would double when it is full, and be held twice while it is copied.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
-    items: Vec<Option<T>>,
+    pages: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), free: Vec::new() }
+        Self { pages: Vec::new(), free: Vec::new() }
     }
 }
 
 impl<T> Slots<T> {
     pub(crate) fn insert(&mut self, item: T) -> u32 {
         if let Some(id) = self.free.pop() {
-            self.items[id as usize] = Some(item);
+            let (page, index) = place(id);
+            self.pages[page][index] = Some(item);
             return id;
         }
-        self.items.push(Some(item));
+        let id = self.capacity();
+        match self.pages.last_mut().filter(|page| page.len() < PAGE_ITEMS) {
+            Some(page) => page.push(Some(item)),
+            None => self.add_page(item),
+        }
         // Memory ends long before four thousand million items.
-        u32::try_from(self.items.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(id).unwrap_or(u32::MAX)
+    }
+
+    fn add_page(&mut self, first: T) {
+        let mut page = Vec::with_capacity(PAGE_ITEMS);
+        page.push(Some(first));
+        self.pages.push(page);
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let item = self.items.get_mut(id as usize)?.take()?;
+        let (page, index) = place(id);
+        let item = self.pages.get_mut(page)?.get_mut(index)?.take()?;
         self.free.push(id);
         Some(item)
     }
 
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.items.get_mut(id as usize)?.as_mut()
+        let (page, index) = place(id);
+        self.pages.get_mut(page)?.get_mut(index)?.as_mut()
     }
 
     /// Numbers in use are below this.
     pub(crate) fn capacity(&self) -> usize {
-        self.items.len()
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE_ITEMS + last.len())
     }
+}
+
+/// Page and index of a number.
+fn place(id: u32) -> (usize, usize) {
+    (id as usize / PAGE_ITEMS, id as usize % PAGE_ITEMS)
 }
 
 impl<T> Index<u32> for Slots<T> {
     type Output = T;
 
     fn index(&self, id: u32) -> &T {
-        match self.items.get(id as usize) {
+        let (page, index) = place(id);
+        match self.pages.get(page).and_then(|page| page.get(index)) {
             Some(Some(item)) => item,
             _ => unreachable!("slot {id} is empty: a number outlived its item"),
         }
@@ -55,8 +79,8 @@ impl<T> Index<u32> for Slots<T> {
 
 impl<T> IndexMut<u32> for Slots<T> {
     fn index_mut(&mut self, id: u32) -> &mut T {
-        match self.items.get_mut(id as usize) {
-            Some(Some(item)) => item,
+        match self.get_mut(id) {
+            Some(item) => item,
             _ => unreachable!("slot {id} is empty: a number outlived its item"),
         }
     }

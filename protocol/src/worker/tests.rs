@@ -4,4 +4,5 @@
 mod alone;
 mod cuts;
 mod damage;
+mod memory;
 mod parsing;
