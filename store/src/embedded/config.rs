@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Where and how large. Memory: the cache, plus at most about four write buffers for each of the three large keyspaces.
+/// Where and how large. Memory: the cache, plus at most two write buffers for each of the three large keyspaces, each larger by
+/// one commit at most.
 #[derive(Clone, Debug)]
 pub struct EmbeddedConfig {
     /// The folder that the store has for itself; made when it is missing.
@@ -18,7 +19,7 @@ pub struct EmbeddedConfig {
 }
 
 impl EmbeddedConfig {
-    /// The usual bounds: under 400 MiB of memory at the worst, about half of it in the usual run.
+    /// The usual bounds: 240 MiB as the database counts them, and six times what one commit adds to a buffer.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -61,8 +62,8 @@ pub(super) const CLOSE_PAUSE: Duration = Duration::from_millis(2);
 pub(super) const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks at that.
 pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(2);
-/// Full write buffers that may wait to be flushed when a commit begins. fjall itself waits without end from four on,
-/// also when its flushing thread is dead; a commit can fill two more, so that it never gets there.
+/// Full write buffers that may wait to be flushed when a commit begins; the commit can fill one more. fjall itself waits
+/// without end from four on, also when its flushing thread is dead: it never gets there.
 pub(super) const MAX_WAITING_BUFFERS: usize = 1;
 /// Sorted runs not yet compacted when a commit begins; fjall itself waits without end from thirty on.
 pub(super) const MAX_WAITING_RUNS: usize = 18;

@@ -28,6 +28,7 @@ pub(super) struct Opened {
     pub lines: Keyspace,
     pub partitions: Keyspace,
     pub meta: Keyspace,
+    write_buffer_bytes: u64,
     lanes: [Mutex<()>; LANE_LOCKS],
     turn: Mutex<()>,
 }
@@ -63,6 +64,7 @@ impl Opened {
             partitions: database.keyspace("partitions", small)?,
             meta: database.keyspace("meta", small)?,
             database,
+            write_buffer_bytes: config.write_buffer_bytes,
             lanes: [const { Mutex::new(()) }; LANE_LOCKS],
             turn: Mutex::new(()),
         })
@@ -79,7 +81,19 @@ impl Opened {
     pub fn write(&self, batch: OwnedWriteBatch) -> Result<(), WriteFailure> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.wait_for_room()?;
-        batch.commit().map_err(WriteFailure::Broken)
+        batch.commit().map_err(WriteFailure::Broken)?;
+        self.seal_full_buffers()
+    }
+
+    /// fjall leaves that to its background threads, and they may be at a long flush: meanwhile a buffer would take in commit
+    /// after commit. Here, full ones are sealed before the next commit, which waits while too many are.
+    fn seal_full_buffers(&self) -> Result<(), WriteFailure> {
+        for (keyspace, most_bytes) in self.buffers() {
+            if keyspace.tree.active_memtable().size() > most_bytes {
+                keyspace.rotate_memtable().map_err(WriteFailure::Broken)?;
+            }
+        }
+        Ok(())
     }
 
     fn wait_for_room(&self) -> Result<(), WriteFailure> {
@@ -96,16 +110,57 @@ impl Opened {
     }
 
     fn has_room(&self) -> bool {
-        let keyspaces =
-            [&self.balances, &self.rollups, &self.accounts, &self.digests, &self.lines, &self.partitions, &self.meta];
-        keyspaces.into_iter().all(|keyspace| {
+        self.buffers().into_iter().all(|(keyspace, _)| {
             keyspace.tree.sealed_memtable_count() <= MAX_WAITING_BUFFERS
                 && keyspace.tree.l0_run_count() <= MAX_WAITING_RUNS
         })
+    }
+
+    /// The keyspaces, and the bytes at which the write buffer of each is full.
+    fn buffers(&self) -> [(&Keyspace, u64); 7] {
+        let (large, small) = (self.write_buffer_bytes, SMALL_WRITE_BUFFER_BYTES);
+        [
+            (&self.balances, large),
+            (&self.rollups, small),
+            (&self.accounts, small),
+            (&self.digests, large),
+            (&self.lines, large),
+            (&self.partitions, small),
+            (&self.meta, small),
+        ]
     }
 }
 
 /// Digests are as good as random, and lines are compressed before they come here.
 fn separation() -> KvSeparationOptions {
     KvSeparationOptions::default().compression(CompressionType::None).separation_threshold(SEPARATE_FROM_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fjall counts beside key and value, and more.
+    const ITEM_BYTES: u64 = 128;
+    const ITEMS: u64 = 1_000;
+
+    #[test]
+    fn a_write_buffer_is_sealed_when_it_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let write_buffer_bytes = 64 * 1024;
+        let config = EmbeddedConfig { write_buffer_bytes, ..EmbeddedConfig::new(folder.path()) };
+        let opened = Opened::open(folder.path(), &config, 1).unwrap();
+        for commit in 0..50_u64 {
+            let mut batch = opened.database.batch();
+            for item in 0..ITEMS {
+                batch.insert(&opened.balances, [commit.to_be_bytes(), item.to_be_bytes()].concat(), [0; 8]);
+            }
+            assert!(opened.write(batch).is_ok());
+            let bytes = opened.balances.tree.active_memtable().size();
+            assert!(bytes <= write_buffer_bytes, "commit {commit} left {bytes} bytes");
+            let sealed = opened.balances.tree.sealed_memtable_count();
+            assert!(sealed <= MAX_WAITING_BUFFERS + 1, "commit {commit} left {sealed} sealed buffers");
+        }
+        assert!(ITEMS * ITEM_BYTES > write_buffer_bytes, "every commit fills the buffer");
+    }
 }
