@@ -65,8 +65,8 @@ impl SmallDisk {
 impl Mounted {
     /// Writes a file until nothing fits any more; again, until nothing fits of what has become free since.
     pub fn fill(&self) -> anyhow::Result<()> {
-        let mut filler = File::options().create(true).append(true).open(self.filler());
-        let filler = filler.as_mut().map_err(|error| anyhow::anyhow!("cannot reach the small disk: {error}"))?;
+        let filler = File::options().create(true).append(true).open(self.filler());
+        let mut filler = filler.context("cannot reach the small disk")?;
         for bytes in FILL_BYTES {
             let block = vec![b'x'; bytes];
             loop {
