@@ -93,15 +93,17 @@ async fn warm_then_ready(log: Log, recent: Arc<Recent>, config: IngestConfig, st
     state.warmed();
 }
 
-/// What the probe saw, and what is known at once without asking the server.
+/// What is known at once without asking the server, and what the probe saw. The lanes come last: that they are not
+/// acknowledged follows from what the probe knows the reason of, and they hide it nearly always while callers post.
 fn readiness(client: Client, publisher: Publisher, log_state: LogState) -> Readiness {
     Readiness::new(move || {
         if !client.is_connected() {
             return Err("there is no connection to NATS".to_owned());
         }
+        log_state.check()?;
         if !publisher.is_healthy() {
             return Err("JetStream does not acknowledge".to_owned());
         }
-        log_state.check()
+        Ok(())
     })
 }

@@ -95,6 +95,12 @@ impl TestIngest {
         wait_until_async("readiness", DEADLINE, ready).await.unwrap();
     }
 
+    /// What `/metrics` says of a metric without labels.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.http.get(self.url("/metrics")).send().await.ok()?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     /// Everything on the log, lane by lane, with the sequence of its message.
     pub async fn logged(&self) -> Vec<(u64, Launch)> {
         let mut launches = Vec::new();
