@@ -316,6 +316,8 @@ impl Bulk {
                 self.report.duplicate(wait.partition, sequence, wait.duplicates);
                 self.report.conflicts(wait.partition, sequence, wait.conflicts, &wait.conflict_lines);
             }
+            // None of these lines is what may be on the log.
+            Outcome::Unknown(_) if wait.duplicates == 0 => self.fail(Failure::new(Cause::IdPending), wait.first_line),
             Outcome::NotSent(failure) | Outcome::Unknown(failure) => self.fail(failure, wait.first_line),
         }
     }

@@ -78,6 +78,9 @@ async fn a_server_that_stands_still_leaves_outcomes_unknown_until_it_goes_on() {
     let pending = ingest.post(&other).await;
     is_refused(&pending);
     assert_eq!(pending.slug(), "id_pending");
+    let pending = ingest.post_lines(other.to_string()).await;
+    is_refused(&pending);
+    assert_eq!((pending.slug(), pending.body["first_uncertain_line"].as_u64()), ("id_pending", Some(1)));
     is_refused(&ingest.post(&launch("queued-behind")).await);
     // Not what the lanes see of it, that nothing is acknowledged, but what the probe knows.
     until_not_ready(&ingest, "JetStream does not answer").await;
