@@ -33,20 +33,33 @@ pub async fn wait_for_metric(
 
 /// Waits until the service says that it is not ready, with a sentence that holds `part`.
 pub async fn wait_until_not_ready(base: &str, part: &str) -> anyhow::Result<()> {
-    wait_until_async(&format!("not ready: {part}"), PATIENCE, async || is_not_ready(base, part).await.then_some(()))
-        .await
+    let what = format!("not ready: {part}");
+    let waited = wait_until_async(&what, PATIENCE, async || is_not_ready(base, part).await.then_some(())).await;
+    with_readiness(base, waited).await
+}
+
+/// What was waited for in vain, and what the service says of itself instead.
+pub async fn with_readiness<T>(base: &str, waited: anyhow::Result<T>) -> anyhow::Result<T> {
+    match waited {
+        Ok(value) => Ok(value),
+        Err(error) => Err(error.context(format!("{base} says {:?}", readiness(base).await))),
+    }
 }
 
 /// Whether the service says that it is not ready, with a sentence that holds `part`.
 pub async fn is_not_ready(base: &str, part: &str) -> bool {
-    let Ok(answer) = reqwest::get(format!("{base}/health/ready")).await else { return false };
-    !answer.status().is_success() && answer.text().await.is_ok_and(|text| text.contains(part))
+    readiness(base).await.is_ok_and(|(status, text)| !status.is_success() && text.contains(part))
+}
+
+async fn readiness(base: &str) -> reqwest::Result<(reqwest::StatusCode, String)> {
+    let answer = reqwest::get(format!("{base}/health/ready")).await?;
+    Ok((answer.status(), answer.text().await?))
 }
 
 /// Waits until the service says that it is ready.
 pub async fn wait_until_ready(base: &str) -> anyhow::Result<()> {
     wait_until_async("readiness", PATIENCE, async || {
-        reqwest::get(format!("{base}/health/ready")).await.ok()?.status().is_success().then_some(())
+        readiness(base).await.is_ok_and(|(status, _)| status.is_success()).then_some(())
     })
     .await
 }

@@ -10,12 +10,15 @@ use anyhow::{Context, bail, ensure};
 use protocol::position::Position;
 use tokio::time::sleep;
 
-use super::{book::Book, stage::PATIENCE};
+use super::book::Book;
 use crate::{
     client::{Answer, Client},
     model::Launch,
 };
 
+/// How long a client repeats. Of two contents under one id the other waits for as long as the outcome of the first is not
+/// known and nobody repeats that: two minutes (`SALDO_INGEST_UNKNOWN_TTL_MS`) after it was given up.
+const REPEATS_FOR: Duration = Duration::from_secs(300);
 /// Pause of a client before it repeats what was not acknowledged.
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
@@ -57,7 +60,7 @@ impl Poster {
         F: Future<Output = anyhow::Result<Answer>>,
     {
         launches.iter().for_each(|launch| self.book.note_posted(launch));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + REPEATS_FOR;
         loop {
             let (answer, is_settled) = self.attempt(launches, post()).await?;
             if is_settled || self.way == Way::Hasty {
