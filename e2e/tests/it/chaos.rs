@@ -22,6 +22,7 @@ mod book;
 mod broker;
 mod clocks;
 mod crashes;
+mod frozen_disks;
 mod full_disks;
 mod history;
 mod kills;
@@ -67,6 +68,7 @@ scenarios! {
     nats_server_killed: super::broker::killed,
     nats_server_paused: super::broker::paused,
     store_disk_full: super::full_disks::under_the_store,
+    store_disk_frozen: super::frozen_disks::under_the_store,
     log_disk_full: super::full_disks::under_the_log,
     disk_full: super::full_disks::under_everything,
     log_bound_reached: super::full_disks::bound_of_the_log,

@@ -20,7 +20,7 @@ use crate::{
     metrics::{is_not_ready, metric, wait_for_metric, wait_until_not_ready, wait_until_ready, with_readiness},
     model::random_launches,
     pipeline::Setup,
-    small_disk::{Mounted, SmallDisk},
+    small_disk::{Kind, Mounted, SmallDisk},
 };
 
 /// The account that is read while something is broken: the load has launches of it from the first moment on.
@@ -39,7 +39,7 @@ const STORES_NOTHING: &str = "the log answers, but stores nothing";
 /// The store's disk is full: posting goes on, reads say how old they are, and with room the store opens itself again.
 pub async fn under_the_store(seed: u64) -> anyhow::Result<Report> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut stage = on_small_disk(SmallDisk { part: "store", mebibytes: 32 }).await?;
+    let mut stage = on_small_disk(SmallDisk { part: "store", mebibytes: 32, kind: Kind::Memory }).await?;
     let load = Load::start(&stage, seed)?;
     let mut disk = mounted(&mut stage)?;
     let mut report = Report::default();
@@ -70,19 +70,19 @@ pub async fn under_the_store(seed: u64) -> anyhow::Result<Report> {
 
 /// The log's disk is full: posts are answered 503, reads go on, and with room nats-server is started anew.
 pub async fn under_the_log(seed: u64) -> anyhow::Result<Report> {
-    let stage = on_small_disk(SmallDisk { part: "nats", mebibytes: 48 }).await?;
+    let stage = on_small_disk(SmallDisk { part: "nats", mebibytes: 48, kind: Kind::Memory }).await?;
     fill_where_the_log_is(stage, seed).await
 }
 
 /// One disk for everything, as `saldo up` has it by default, and somebody else fills it.
 pub async fn under_everything(seed: u64) -> anyhow::Result<Report> {
     // The bound that a start chooses leaves at least 64 MiB free.
-    let stage = on_small_disk(SmallDisk { part: "", mebibytes: 128 }).await?;
+    let stage = on_small_disk(SmallDisk { part: "", mebibytes: 128, kind: Kind::Memory }).await?;
     fill_where_the_log_is(stage, seed).await
 }
 
 /// A first start makes the folders, the next has the disk.
-async fn on_small_disk(disk: SmallDisk) -> anyhow::Result<Stage> {
+pub(super) async fn on_small_disk(disk: SmallDisk) -> anyhow::Result<Stage> {
     let mut stage = Stage::new().await?;
     stage.stop().await?;
     stage.setup().small_disk = Some(disk);
@@ -90,7 +90,7 @@ async fn on_small_disk(disk: SmallDisk) -> anyhow::Result<Stage> {
     Ok(stage)
 }
 
-fn mounted(stage: &mut Stage) -> anyhow::Result<Mounted> {
+pub(super) fn mounted(stage: &mut Stage) -> anyhow::Result<Mounted> {
     let (process, data) = (stage.pipeline()?.id(), stage.pipeline()?.folder().to_path_buf());
     let disk = stage.setup().small_disk.as_ref().context("there is no small disk")?;
     Ok(disk.of(process, &data))
@@ -186,7 +186,7 @@ async fn refused_as_full(ingest: &str) -> anyhow::Result<f64> {
     metric(ingest, "saldo_ingest_unavailable_total", "log_full").await
 }
 
-async fn wait_until_readable(client: &Client) -> anyhow::Result<()> {
+pub(super) async fn wait_until_readable(client: &Client) -> anyhow::Result<()> {
     wait_until_async("the watched account", PATIENCE, async || {
         (client.get(WATCHED, None).await.ok()?.status == 200).then_some(())
     })
@@ -194,7 +194,7 @@ async fn wait_until_readable(client: &Client) -> anyhow::Result<()> {
 }
 
 /// Reads are answered and admit that they are not the latest.
-async fn wait_until_incomplete(client: &Client) -> anyhow::Result<()> {
+pub(super) async fn wait_until_incomplete(client: &Client) -> anyhow::Result<()> {
     wait_until_async("an answer that says that it is incomplete", PATIENCE, async || {
         let answer = client.get(WATCHED, None).await.ok()?;
         let is_told = answer.body["complete"] == false && answer.body["applied_at"].is_string();
@@ -204,7 +204,7 @@ async fn wait_until_incomplete(client: &Client) -> anyhow::Result<()> {
 }
 
 /// Ingest does not notice what becomes of the store.
-async fn posts_are_acknowledged(stage: &Stage, load: &Load, time: u8) -> anyhow::Result<()> {
+pub(super) async fn posts_are_acknowledged(stage: &Stage, load: &Load, time: u8) -> anyhow::Result<()> {
     let mut launches = random_launches(u64::from(time), 1, 20);
     launches.iter_mut().for_each(|launch| launch.id = format!("meanwhile-{time}-{}", launch.id));
     for launch in &launches {
