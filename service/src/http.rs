@@ -15,7 +15,7 @@ use retry::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -25,6 +25,7 @@ mod connection;
 pub mod edge;
 mod json;
 mod limits;
+mod listener;
 pub mod open_files;
 mod stream;
 
@@ -36,6 +37,8 @@ pub use limits::HttpLimits;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Most connections taken out of the system's backlog after the stop was asked for.
 const MAX_LAST_CONNECTIONS: usize = 4_096;
+/// How long handshakes that had begun when the stop was asked for may take: a client whose own side is done sends its request.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 /// What is left, after connections were cut at the deadline, for their tasks to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -119,9 +122,10 @@ impl Server {
     async fn drain(&self, listener: TcpListener, address: SocketAddr, shutdown: &Shutdown) {
         let own = Instant::now() + Duration::from_millis(self.limits.drain_ms);
         let deadline = shutdown.deadline().map_or(own, |given| given.min(own));
-        self.take_backlog(listener);
-        self.stop.is_draining.store(true, Release);
-        self.stop.draining.cancel();
+        if let Err(error) = listener::turn_away(&listener) {
+            tracing::debug!(%error, "clients are not turned away before the listener is closed");
+        }
+        self.take_last(listener, deadline).await;
         self.connections.close();
         if timeout_at(deadline, self.connections.wait()).await.is_err() {
             tracing::warn!(http.address = %address, connections = self.connections.len(), "cut at the drain deadline");
@@ -131,23 +135,25 @@ impl Server {
         tracing::info!(http.address = %address, "stopped");
     }
 
-    /// Clients whose connection the system had accepted may have sent a request already: they are served, too. The system
-    /// itself is asked: the runtime says that nothing waits until it has looked again, and what waited would be reset.
-    fn take_backlog(&self, listener: TcpListener) {
-        let Ok(listener) = listener.into_std() else { return };
+    /// Clients whose connection the system had made may have sent a request already: they are served, too.
+    async fn take_last(&self, listener: TcpListener, deadline: Instant) {
+        let listener = listener.into_std();
+        let take_made = || listener.iter().for_each(|listener| self.take_made(listener));
+        take_made();
+        self.stop.is_draining.store(true, Release);
+        self.stop.draining.cancel();
+        sleep_until(deadline.min(Instant::now() + LAST_HANDSHAKES)).await;
+        take_made();
+    }
+
+    fn take_made(&self, listener: &std::net::TcpListener) {
         for _ in 0..MAX_LAST_CONNECTIONS {
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
-            match listener.accept().and_then(|(stream, _)| own(stream)) {
-                Ok(stream) => self.take(stream, place),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            match listener::next_made(listener) {
+                Ok(Some(stream)) => self.take(stream, place),
+                Ok(None) => return,
                 Err(error) => tracing::debug!(%error, "the client has gone already"),
             }
         }
     }
-}
-
-/// An accepted connection does not inherit that its listener never blocks.
-fn own(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    stream.set_nonblocking(true)?;
-    TcpStream::from_std(stream)
 }

@@ -60,10 +60,24 @@ async fn a_request_that_the_runtime_has_not_seen_yet_is_answered() {
 /// refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_no_request_is_cut_without_an_answer() {
+    stopped_under_load(GET_HELLO).await;
+}
+
+/// As above, with a connection for each request: what comes between the last accept and the end of the listener would be
+/// reset. Several stops, for the moment is short.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_is_reset_in_the_last_moment_of_the_listener() {
+    for _ in 0..5 {
+        stopped_under_load("GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    }
+}
+
+async fn stopped_under_load(request: &'static str) {
     let service = TestService::start(HttpLimits::default()).await;
     let address = service.address;
     let answered = Arc::new(AtomicUsize::new(0));
-    let clients: Vec<_> = (0..32).map(|_| tokio::spawn(request_until_refused(address, answered.clone()))).collect();
+    let until_refused = || tokio::spawn(request_until_refused(address, request, answered.clone()));
+    let clients: Vec<_> = (0..32).map(|_| until_refused()).collect();
     let is_loaded = || async { (answered.load(Relaxed) > 1_000).then_some(()) };
     testkit::wait_until_async("a thousand answers", DEADLINE, is_loaded).await.unwrap();
     service.stop.begin(DEADLINE);
@@ -73,10 +87,10 @@ async fn under_load_no_request_is_cut_without_an_answer() {
     service.ended().await;
 }
 
-async fn request_until_refused(address: std::net::SocketAddr, answered: Arc<AtomicUsize>) {
+async fn request_until_refused(address: std::net::SocketAddr, request: &str, answered: Arc<AtomicUsize>) {
     while let Ok(mut stream) = tokio::net::TcpStream::connect(address).await {
         loop {
-            let sent = tokio::io::AsyncWriteExt::write_all(&mut stream, GET_HELLO.as_bytes()).await;
+            let sent = tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await;
             let mut read = Vec::new();
             while sent.is_ok() && !read.ends_with(b"hello") {
                 let count = stream.read_buf(&mut read).await.unwrap_or(0);
