@@ -61,6 +61,10 @@ impl LogState {
         if self.warm.load(Relaxed) { Ok(()) } else { Err("reading the end of the log".to_owned()) }
     }
 
+    fn stopping(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Err("stopping".to_owned());
+    }
+
     fn saw(&self, now: Result<(), String>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*seen, &now) {
@@ -95,7 +99,7 @@ impl Probe {
             self.metrics.recent_entries.set(i64::try_from(recent).unwrap_or(i64::MAX));
             self.metrics.pending_entries.set(i64::try_from(pending).unwrap_or(i64::MAX));
             if !shutdown.sleep(EVERY).await {
-                return self.state.saw(Err("stopping".to_owned()));
+                return self.state.stopping();
             }
         }
     }

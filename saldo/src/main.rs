@@ -12,7 +12,7 @@ mod signals;
 mod telemetry;
 mod up;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 
@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("error: {problem:#}");
+            // Whoever read it may have gone: no reason for a panic.
+            drop(writeln!(std::io::stderr(), "error: {problem:#}"));
             ExitCode::FAILURE
         }
     }

@@ -28,6 +28,10 @@ pub(super) const MAX_RANGE_DAYS: i32 = 366;
 #[derive(Debug)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
+fn those(known: &[&str]) -> String {
+    if known.is_empty() { "none is".to_owned() } else { format!("known are: {}", known.join(", ")) }
+}
+
 impl Parameters {
     /// Reads them; every one must be among `known`.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
@@ -39,10 +43,7 @@ impl Parameters {
         };
         for (index, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                return Err(invalid(format!(
-                    "the parameter {name:?} is not known here; known are: {}",
-                    known.join(", ")
-                )));
+                return Err(invalid(format!("the parameter {name:?} is not known here; {}", those(known))));
             }
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(invalid(format!("the parameter {name} is given twice")));

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use protocol::lane::MAX_PARTITIONS;
 use service::Variables;
 
@@ -72,14 +72,15 @@ impl UpSettings {
 }
 
 fn partitions(arguments: &UpArguments, variables: &Variables) -> anyhow::Result<Option<u16>> {
-    let given = match arguments.partitions {
-        Some(partitions) => partitions,
-        None => variables.number("SALDO_PARTITIONS", 0, 0..=MAX_PARTITIONS)?,
-    };
-    if arguments.partitions == Some(0) || given > MAX_PARTITIONS {
-        bail!("--partitions is {given}: expected a whole number from 1 to {MAX_PARTITIONS}");
+    const NAME: &str = "SALDO_PARTITIONS";
+    if let Some(given) = arguments.partitions {
+        ensure!(
+            (1..=MAX_PARTITIONS).contains(&given),
+            "--partitions is {given}: expected a whole number from 1 to {MAX_PARTITIONS}"
+        );
+        return Ok(Some(given));
     }
-    Ok(Some(given).filter(|partitions| *partitions > 0))
+    Ok(variables.text(NAME).map(|_| variables.number(NAME, 1, 1..=MAX_PARTITIONS)).transpose()?)
 }
 
 fn log_max_bytes(variables: &Variables) -> anyhow::Result<Option<u64>> {
@@ -111,6 +112,7 @@ mod tests {
         let refused = |pairs: &[(&str, &str)]| format!("{:#}", resolve(&UpArguments::default(), pairs).unwrap_err());
         assert!(refused(&[("SALDO_QUERY", "here")]).starts_with("SALDO_QUERY is \"here\""));
         assert!(refused(&[("SALDO_PARTITIONS", "many")]).contains("SALDO_PARTITIONS"));
+        assert!(refused(&[("SALDO_PARTITIONS", "0")]).contains("from 1 to 1024"));
         assert!(refused(&[("SALDO_LOG_MAX_BYTES", "7")]).contains("SALDO_LOG_MAX_BYTES"));
         let zero = UpArguments { partitions: Some(0), ..UpArguments::default() };
         assert!(resolve(&zero, &[]).unwrap_err().to_string().contains("--partitions is 0"));
