@@ -18,6 +18,9 @@ use crate::{spawner, wait::wait_until};
 const MAX_LINES: usize = 10_000;
 /// Most bytes of one line that are kept.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
+/// How long the last words of an ended process may take to be read. Not for ever: children of its own that outlive it hold
+/// its output open.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// How long a killed process may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -75,14 +78,17 @@ impl ChildProcess {
         }
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for its last words.
     ///
     /// # Errors
     /// With all output, when it has not ended in time.
     pub fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let child = &mut self.child;
         let ended = wait_until(&format!("the end of {}", self.name), within, || child.try_wait().transpose());
-        ended.with_context(|| self.output())?.context("cannot wait for the process")
+        let status = ended.with_context(|| self.output())?.context("cannot wait for the process")?;
+        let are_read = || self.readers.iter().all(JoinHandle::is_finished).then_some(());
+        drop(wait_until("its last words", LAST_WORDS_WITHIN, are_read));
+        Ok(status)
     }
 
     /// The exit status, if it has ended.
