@@ -1,7 +1,7 @@
 //! The bounds of ingest, read and checked at start.
 
 use nats::PublisherConfig;
-use service::{ConfigError, HttpLimits, Variables};
+use service::{ConfigError, HttpLimits, TrustedCallers, Variables};
 
 use crate::{recent::RecentConfig, tenants::TenantsConfig, warm::WarmConfig};
 
@@ -10,6 +10,8 @@ use crate::{recent::RecentConfig, tenants::TenantsConfig, warm::WarmConfig};
 pub struct IngestConfig {
     /// The HTTP server.
     pub http: HttpLimits,
+    /// Who may call without credentials.
+    pub trusted: TrustedCallers,
     /// Bodies and bulks.
     pub bodies: BodyConfig,
     /// The lanes of the log.
@@ -75,6 +77,7 @@ impl IngestConfig {
     pub fn from_variables(variables: &Variables) -> Result<Self, ConfigError> {
         Ok(Self {
             http: HttpLimits::from_variables(variables)?,
+            trusted: TrustedCallers::from_variables(variables)?,
             bodies: BodyConfig::from_variables(variables)?,
             publisher: publisher(variables)?,
             recent: recent(variables)?,

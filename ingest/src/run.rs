@@ -41,7 +41,7 @@ pub struct Dependencies {
 /// and returns.
 ///
 /// # Errors
-/// At start only: the listener is not on loopback, the tenants' file is bad, or the listener is broken.
+/// At start only: the listener can be reached by callers who are not trusted, the tenants' file is bad, or the listener is broken.
 pub async fn run(
     config: IngestConfig,
     listener: TcpListener,
@@ -50,7 +50,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let Dependencies { client, log, mut registry, clock } = dependencies;
     let address = listener.local_addr().context("the listener has no address")?;
-    let authenticator = Authenticator::without_credentials(address)?;
+    let authenticator = Authenticator::without_credentials(address, config.trusted)?;
     let tenants = Tenants::load(config.tenants.clone(), clock.clone())?;
     let (metrics, http_metrics) = (Arc::new(Metrics::register(&mut registry)), HttpMetrics::register(&mut registry));
     let recent = Arc::new(Recent::new(config.recent.clone()));

@@ -145,7 +145,14 @@ mod tests {
 
     #[test]
     fn the_wanted_bytes_are_taken_from_the_end() {
-        let usage = LogUsage { bytes: 10_000, max_bytes: -1, messages: 100, first_sequence: 1, last_sequence: 100 };
+        let usage = LogUsage {
+            bytes: 10_000,
+            max_bytes: -1,
+            messages: 100,
+            first_sequence: 1,
+            last_sequence: 100,
+            replicas: 1,
+        };
         assert_eq!(first_wanted(&usage, 1_000), 91);
         assert_eq!(first_wanted(&usage, 1 << 40), 1);
         assert_eq!(first_wanted(&usage, 0), 101);

@@ -27,6 +27,10 @@ pub(crate) mod code {
     pub(crate) const STREAM_NAME_IN_USE: u64 = 10_058;
     pub(crate) const SUBJECTS_OVERLAP: u64 = 10_065;
     pub(crate) const MAX_STREAM_BYTES: u64 = 10_122;
+    /// Fewer servers have joined the cluster so far than the stream is to have copies.
+    pub(crate) const NO_SUITABLE_PEERS: u64 = 10_005;
+    /// The server is no member of a cluster, and never will be as it is configured.
+    pub(crate) const REPLICAS_NOT_SUPPORTED: u64 = 10_074;
 }
 
 /// An error as JetStream answers it.
@@ -48,7 +52,8 @@ impl ApiError {
             code::STORE_FAILED if self.is_limit() => NatsErrorKind::Full,
             code::STORE_FAILED => NatsErrorKind::Unavailable,
             code::ACCOUNT_RESOURCES | code::INSUFFICIENT_RESOURCES | code::STORAGE_RESOURCES => NatsErrorKind::Full,
-            code::MAX_STREAM_BYTES => NatsErrorKind::Refused,
+            code::MAX_STREAM_BYTES | code::REPLICAS_NOT_SUPPORTED => NatsErrorKind::Refused,
+            code::NO_SUITABLE_PEERS => NatsErrorKind::Unavailable,
             code::CONSUMER_NOT_FOUND | code::NO_MESSAGE_FOUND | code::STREAM_NOT_FOUND => NatsErrorKind::NotFound,
             _ if self.code >= 500 => NatsErrorKind::Unavailable,
             _ => NatsErrorKind::Refused,

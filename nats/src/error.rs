@@ -78,7 +78,7 @@ pub enum LogError {
     #[error("{0}")]
     NotOurs(String),
     /// There is no such stream.
-    #[error("there is no stream {0}: start ingest first, which makes it, or check the epoch")]
+    #[error("there is no stream {0}: run `saldo log apply`, which makes it, or check the epoch")]
     Missing(String),
     /// The request failed.
     #[error(transparent)]

@@ -1,5 +1,5 @@
 //! The log's contract with NATS JetStream: stream, subjects, publisher lanes, ordered reader, parked stream, change
-//! notices.
+//! notices, leases.
 //!
 //! Promise: what is reported as published is on disk in the log exactly as it was given (where the server syncs before it
 //! acknowledges), and what may be there is never reported as absent; a reader hands out every message of its lane in
@@ -9,6 +9,7 @@ mod api;
 mod changes;
 mod client;
 mod error;
+mod leases;
 mod log;
 mod parked;
 mod publisher;
@@ -18,6 +19,7 @@ pub mod subjects;
 pub use changes::{Changes, NoticeEvent, Notices};
 pub use client::{Client, ClientConfig};
 pub use error::{LogError, NatsError, NatsErrorKind};
+pub use leases::{FoundLease, LeaseSettings, Leases};
 pub use log::{Log, LogSettings, LogUsage, Unstored};
 pub use parked::{ParkOutcome, Parked, ParkedSettings};
 pub use publisher::{Batch, MessageId, PublishError, PublishErrorKind, Published, Publisher, PublisherConfig, Receipt};

@@ -48,6 +48,8 @@ pub struct LogUsage {
     pub first_sequence: u64,
     /// Sequence of the last message; 0 when there was none.
     pub last_sequence: u64,
+    /// Copies that the cluster keeps.
+    pub replicas: usize,
 }
 
 /// The log's stream, checked. Cheap to clone.
@@ -143,6 +145,7 @@ impl Log {
             messages: found.state.messages,
             first_sequence: found.state.first_seq,
             last_sequence: found.state.last_seq,
+            replicas: stream::replicas_of(&found.config),
         })
     }
 

@@ -8,6 +8,12 @@ pub const INBOUND_PATTERN: &str = "launches.in.*.*";
 pub const PARKED_STREAM: &str = "LAUNCHES_PARKED";
 /// Its subjects: `parked.<epoch>.<partition>.<sequence>`.
 pub const PARKED_PATTERN: &str = "parked.*.*.*";
+/// The key-value bucket in which aggregators say which lanes they work on.
+pub const LEASE_BUCKET: &str = "SALDO_LEASES";
+/// The stream behind it, named as every bucket's is.
+pub const LEASE_STREAM: &str = "KV_SALDO_LEASES";
+/// Everything in it.
+pub const LEASE_PATTERN: &str = "$KV.SALDO_LEASES.>";
 /// Name of the log's stream in epoch 1, and beginning of its name in later ones.
 const STREAM: &str = "LAUNCHES";
 
@@ -48,6 +54,11 @@ pub fn changes_pattern(epoch: u8) -> String {
     format!("saldo.changes.{epoch}.*")
 }
 
+/// The subject of the lease of one aggregator: its key is `<epoch>.<instance>`.
+pub fn lease_subject(epoch: u8, instance: &str) -> String {
+    format!("$KV.{LEASE_BUCKET}.{epoch}.{instance}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +72,6 @@ mod tests {
         assert_eq!(lane_transform(4), "launches.{{partition(4,1,2)}}");
         assert_eq!(parked_subject(1, 2, 30), "parked.1.2.30");
         assert_eq!(changes_subject(1, 0), "saldo.changes.1.0");
+        assert_eq!(lease_subject(1, "a-7"), "$KV.SALDO_LEASES.1.a-7");
     }
 }

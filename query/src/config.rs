@@ -2,7 +2,7 @@
 
 use nats::ClientConfig;
 use protocol::lane::MAX_PARTITIONS;
-use service::{ConfigError, HttpLimits, Variables};
+use service::{ConfigError, HttpLimits, TrustedCallers, Variables};
 
 /// What a query instance is told at its start.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct QueryConfig {
     pub first_word_ms: u64,
     /// Bounds of the HTTP server.
     pub http: HttpLimits,
+    /// Who may call without credentials.
+    pub trusted: TrustedCallers,
 }
 
 impl QueryConfig {
@@ -36,6 +38,7 @@ impl QueryConfig {
             max_fills: 64,
             first_word_ms: 3_000,
             http: HttpLimits::default(),
+            trusted: TrustedCallers::default(),
         }
     }
 
@@ -52,6 +55,7 @@ impl QueryConfig {
             max_fills: variables.number("SALDO_QUERY_MAX_FILLS", default.max_fills, 1..=65_536)?,
             first_word_ms: variables.number("SALDO_QUERY_FIRST_WORD_MS", default.first_word_ms, 0..=3_600_000)?,
             http: HttpLimits::from_variables(variables)?,
+            trusted: TrustedCallers::from_variables(variables)?,
             nats: default.nats,
         })
     }

@@ -27,6 +27,9 @@ pub enum Command {
     /// Look after the tables of the CQL store
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Look after the log and what belongs to it
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Post a month of believable launches to a running pipeline and print what it makes of them
     Demo(DemoArguments),
     /// Become another program that dies with its parent
@@ -66,8 +69,8 @@ pub struct IngestArguments {
     /// Where to listen [SALDO_INGEST] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub ingest: Option<String>,
-    /// The NATS to publish to [SALDO_NATS] [default: 127.0.0.1:4222]
-    #[arg(long, value_name = "ADDR")]
+    /// The NATS to publish to: servers with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
     pub nats: Option<String>,
 }
 
@@ -77,8 +80,8 @@ pub struct AggregatorArguments {
     /// Where health and metrics are [SALDO_AGGREGATOR] [default: 127.0.0.1:8082]
     #[arg(long, value_name = "ADDR")]
     pub aggregator: Option<String>,
-    /// The NATS with the log [SALDO_NATS] [default: 127.0.0.1:4222]
-    #[arg(long, value_name = "ADDR")]
+    /// The NATS with the log: servers with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
     pub nats: Option<String>,
 }
 
@@ -88,8 +91,8 @@ pub struct QueryArguments {
     /// Where to listen [SALDO_QUERY] [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub query: Option<String>,
-    /// The NATS with the change notices [SALDO_NATS] [default: 127.0.0.1:4222]
-    #[arg(long, value_name = "ADDR")]
+    /// The NATS with the change notices: servers with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
     pub nats: Option<String>,
 }
 
@@ -98,6 +101,24 @@ pub struct QueryArguments {
 pub enum SchemaCommand {
     /// Make the keyspace and its tables, or bring them up to date; may be run again at any time
     Apply,
+}
+
+/// `saldo log`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LogCommand {
+    /// Make the log, the parked stream and the bucket of leases, or bring them up to date; may be run again at any time
+    Apply(LogApplyArguments),
+}
+
+/// `saldo log apply`. Copies and bytes come from [SALDO_LOG_REPLICAS] and [SALDO_LOG_MAX_BYTES].
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogApplyArguments {
+    /// Lanes of the log; fixed once the log is made [SALDO_PARTITIONS] [default: what the log has, or 4]
+    #[arg(long, value_name = "P")]
+    pub partitions: Option<u16>,
+    /// Servers of the NATS that keeps it, with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
+    pub nats: Option<String>,
 }
 
 /// `saldo demo`.

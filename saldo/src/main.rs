@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod cql_store;
 mod demo;
+mod log;
 mod nats_client;
 mod nats_server;
 mod one_service;
@@ -16,7 +17,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 
-use cli::{Cli, Command, SchemaCommand};
+use cli::{Cli, Command, LogCommand, SchemaCommand};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Aggregator(arguments) => one_service::aggregator(&arguments),
         Command::Query(arguments) => one_service::query(&arguments),
         Command::Schema(SchemaCommand::Apply) => schema::apply(),
+        Command::Log(LogCommand::Apply(arguments)) => log::apply(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
     };

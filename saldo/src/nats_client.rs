@@ -1,23 +1,71 @@
 //! How this process reaches NATS and the log.
 
-use std::net::SocketAddr;
-
+use anyhow::bail;
 use nats::ClientConfig;
+use service::Variables;
 
 /// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
 pub const STREAM_EPOCH: u8 = 1;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// The servers where none are named.
+const DEFAULT_SERVERS: &str = "127.0.0.1:4222";
 
-/// A connection without credentials: to a server that listens for this machine alone.
-pub fn config(address: SocketAddr, name: &str) -> ClientConfig {
+/// A connection without credentials to one of `servers`, `host:port` with commas between.
+pub fn config(servers: &str, name: &str) -> ClientConfig {
+    let urls: Vec<String> = servers.split(',').map(|server| format!("nats://{server}")).collect();
     ClientConfig {
-        url: format!("nats://{address}"),
+        url: urls.join(","),
         name: name.to_owned(),
         user: None,
         password: None,
         credentials_file: None,
         connect_timeout_ms: CONNECT_TIMEOUT_MS,
+    }
+}
+
+/// The servers of a NATS that is running: as given, else as `SALDO_NATS` says, else the one on this machine.
+///
+/// # Errors
+/// What is given names no servers.
+pub fn servers(given: Option<&str>, variables: &Variables) -> anyhow::Result<String> {
+    let (name, text) = match given {
+        Some(text) => ("--nats", text),
+        None => ("SALDO_NATS", variables.text("SALDO_NATS").unwrap_or(DEFAULT_SERVERS)),
+    };
+    let servers: Vec<&str> = text.split(',').map(|server| server.trim().trim_start_matches("nats://")).collect();
+    if servers.iter().all(|server| is_server(server)) {
+        return Ok(servers.join(","));
+    }
+    bail!("{name} is {text:?}: expected servers such as nats-1:4222,nats-2:4222")
+}
+
+/// `host:port`: the host is found out when the connection is made.
+fn is_server(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = !host.is_empty() && !host.contains(['/', '@', ' ']);
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_may_be_several_and_have_names() {
+        let variables = Variables::of_pairs([("SALDO_NATS", "nats-1:4222, nats://nats-2:4223")]);
+        let found = servers(None, &variables).unwrap();
+        assert_eq!(config(&found, "test").url, "nats://nats-1:4222,nats://nats-2:4223");
+        assert_eq!(servers(Some("[::1]:1"), &variables).unwrap(), "[::1]:1");
+        assert_eq!(servers(None, &Variables::default()).unwrap(), "127.0.0.1:4222");
+    }
+
+    #[test]
+    fn what_names_no_server_is_refused() {
+        for text in ["nats-1", "nats-1:0", ":4222", "nats-1:4222,", "me:secret@nats-1:4222", "http://nats-1:4222"] {
+            let refused = servers(Some(text), &Variables::default()).unwrap_err().to_string();
+            assert!(refused.starts_with("--nats is "), "{refused}");
+        }
     }
 }

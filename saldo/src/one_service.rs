@@ -29,11 +29,11 @@ const GRACE: Duration = Duration::from_secs(20);
 pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.ingest, &variables, "SALDO_INGEST", "127.0.0.1:8080")?;
-    let nats = nats_place(&arguments.nats, &variables)?;
+    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
     let config = ingest::IngestConfig::from_variables(&variables)?;
     let clock = ingest::Clock::from_variables(&variables);
     run(&variables, listen, async move |listener, shutdown| {
-        let client = reach_nats(nats, "saldo ingest", &shutdown).await?;
+        let client = reach_nats(&nats, "saldo ingest", &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let registry = service::metrics::registry();
         let dependencies = ingest::Dependencies { client, log, registry, clock };
@@ -48,11 +48,11 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
 pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.aggregator, &variables, "SALDO_AGGREGATOR", "127.0.0.1:8082")?;
-    let nats = nats_place(&arguments.nats, &variables)?;
+    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
     let config = aggregator::AggregatorConfig::from_variables(&variables)?;
     let store_config = cql_store::config(&variables, "`saldo aggregator` alone")?;
     run(&variables, listen, async move |listener, shutdown| {
-        let client = reach_nats(nats, "saldo aggregator", &shutdown).await?;
+        let client = reach_nats(&nats, "saldo aggregator", &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let parked = open_parked(&client, &shutdown).await?;
         let store = cql_store::connect(&store_config, &shutdown).await?;
@@ -68,8 +68,8 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
 pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.query, &variables, "SALDO_QUERY", "127.0.0.1:8081")?;
-    let nats = nats_place(&arguments.nats, &variables)?;
-    let config = query::QueryConfig::from_variables(&variables, nats_client::config(nats, "saldo query"))?;
+    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
+    let config = query::QueryConfig::from_variables(&variables, nats_client::config(&nats, "saldo query"))?;
     let store_config = cql_store::config(&variables, "`saldo query` alone")?;
     run(&variables, listen, async move |listener, shutdown| {
         let store = cql_store::connect(&store_config, &shutdown).await?;
@@ -104,12 +104,8 @@ fn place(given: &Option<String>, variables: &Variables, name: &str, default: &st
     address::parse(name, &text.unwrap_or_else(|| default.to_owned()))
 }
 
-fn nats_place(given: &Option<String>, variables: &Variables) -> anyhow::Result<SocketAddr> {
-    place(given, variables, "SALDO_NATS", "127.0.0.1:4222")
-}
-
 /// Connects, as often as it takes.
-async fn reach_nats(nats: SocketAddr, name: &str, shutdown: &Shutdown) -> anyhow::Result<Client> {
+async fn reach_nats(nats: &str, name: &str, shutdown: &Shutdown) -> anyhow::Result<Client> {
     let config = nats_client::config(nats, name);
     let connect = || Client::connect(&config);
     Ok(retry("connecting to NATS", &mut backoff(), shutdown, NatsError::retry_helps, connect).await?)

@@ -7,17 +7,50 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use ledger::Tenant;
+use tracing::warn;
 
-use crate::problem::{Problem, kinds};
+use crate::{
+    config::{ConfigError, Variables},
+    problem::{Problem, kinds},
+};
 
 /// Names the tenant where no credentials are configured.
 pub const TENANT_HEADER: &str = "saldo-tenant";
+
+/// `true`: whoever can reach the service is trusted for every tenant, because a network boundary stands in front of it.
+const TRUST_NETWORK: &str = "SALDO_TRUST_NETWORK";
+
+/// Who may call a service that asks for no credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrustedCallers {
+    /// Those on this machine.
+    #[default]
+    Loopback,
+    /// `SALDO_TRUST_NETWORK=true`: whoever can reach it. A boundary in front of it (a container network, a gateway that
+    /// sets the tenant itself) is somebody else's promise.
+    Network,
+}
+
+impl TrustedCallers {
+    /// Reads the variable.
+    ///
+    /// # Errors
+    /// It is neither `true` nor `false`.
+    pub fn from_variables(variables: &Variables) -> Result<Self, ConfigError> {
+        match variables.text(TRUST_NETWORK) {
+            None | Some("false") => Ok(Self::Loopback),
+            Some("true") => Ok(Self::Network),
+            Some(_) => Err(variables.error(TRUST_NETWORK, "expected true or false")),
+        }
+    }
+}
 
 /// Why a service may not listen where it was told to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "refusing to listen on {address}: without credentials every caller could write and read for every tenant, \
-     so the address must be a loopback one such as 127.0.0.1"
+     so the address must be a loopback one such as 127.0.0.1; where a network boundary lets nobody reach it who is not \
+     trusted for every tenant, a service alone takes it with {TRUST_NETWORK}=true"
 )]
 pub struct BindRefused {
     /// The address.
@@ -37,9 +70,16 @@ impl Authenticator {
     /// The authenticator of a service that listens on `address` without credentials.
     ///
     /// # Errors
-    /// The address can be reached from other machines.
-    pub fn without_credentials(address: SocketAddr) -> Result<Self, BindRefused> {
-        if address.ip().to_canonical().is_loopback() { Ok(Self::TrustedHeader) } else { Err(BindRefused { address }) }
+    /// The address can be reached from other machines, and these are not trusted.
+    pub fn without_credentials(address: SocketAddr, trusted: TrustedCallers) -> Result<Self, BindRefused> {
+        let is_loopback = address.ip().to_canonical().is_loopback();
+        if !is_loopback && trusted == TrustedCallers::Loopback {
+            return Err(BindRefused { address });
+        }
+        if !is_loopback {
+            warn!(%address, "whoever reaches this address is trusted for every tenant, as {TRUST_NETWORK} says");
+        }
+        Ok(Self::TrustedHeader)
     }
 
     /// The tenant that the caller acts for.
@@ -85,15 +125,29 @@ where
 mod tests {
     use super::*;
 
+    fn without_credentials(address: &str, trusted: TrustedCallers) -> Result<Authenticator, BindRefused> {
+        Authenticator::without_credentials(address.parse().unwrap(), trusted)
+    }
+
     #[test]
     fn only_loopback_is_trusted_without_credentials() {
         for address in ["127.0.0.1:80", "127.9.9.9:1", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert!(Authenticator::without_credentials(address.parse().unwrap()).is_ok(), "{address}");
+            assert!(without_credentials(address, TrustedCallers::Loopback).is_ok(), "{address}");
         }
         for address in ["0.0.0.0:80", "10.0.0.1:80", "[::]:80", "192.168.1.1:8080", "[::ffff:10.0.0.1]:80"] {
-            let refused = Authenticator::without_credentials(address.parse().unwrap()).unwrap_err();
+            let refused = without_credentials(address, TrustedCallers::Loopback).unwrap_err();
             assert!(refused.to_string().contains(address) || address.contains("ffff"), "{refused}");
+            assert!(without_credentials(address, TrustedCallers::Network).is_ok(), "{address}");
         }
+    }
+
+    #[test]
+    fn the_network_is_trusted_only_where_that_is_said() {
+        let read = |value| TrustedCallers::from_variables(&Variables::of_pairs([(TRUST_NETWORK, value)]));
+        assert_eq!(read("").unwrap(), TrustedCallers::Loopback);
+        assert_eq!(read("false").unwrap(), TrustedCallers::Loopback);
+        assert_eq!(read("true").unwrap(), TrustedCallers::Network);
+        assert!(read("yes").unwrap_err().to_string().contains(TRUST_NETWORK));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod metrics;
 pub mod problem;
 pub mod telemetry;
 
-pub use auth::{Authenticator, Caller};
+pub use auth::{Authenticator, Caller, TrustedCallers};
 pub use config::{ConfigError, Variables};
 pub use health::Readiness;
 pub use http::{HttpLimits, serve};

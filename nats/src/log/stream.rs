@@ -23,6 +23,7 @@ pub(crate) const META_PARTITIONS: &str = "saldo.partitions";
 pub(crate) const META_EPOCH: &str = "saldo.epoch";
 pub(crate) const META_STREAM: &str = "saldo.stream";
 pub(crate) const META_PARKED: &str = "saldo.parked";
+pub(crate) const META_LEASES: &str = "saldo.leases";
 /// Inside this time JetStream recognises a repeated message by its id.
 const DUPLICATE_WINDOW_NS: u64 = 120_000_000_000;
 /// Highest epoch: stamps in the store leave room for no more.
@@ -89,6 +90,11 @@ pub(crate) async fn adapt(
         return Ok(found);
     }
     api::request(client, &format!("STREAM.UPDATE.{stream}"), &wanted).await
+}
+
+/// Copies that a stream is kept in.
+pub(crate) fn replicas_of(config: &Value) -> usize {
+    config["num_replicas"].as_u64().and_then(|replicas| usize::try_from(replicas).ok()).unwrap_or(1)
 }
 
 /// How the log's stream is made.

@@ -8,6 +8,7 @@
 
 mod changes;
 mod connection;
+mod leases;
 mod log;
 mod outage;
 mod parked;

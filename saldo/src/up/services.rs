@@ -19,14 +19,7 @@ use super::{
     steps::Steps,
     stuck_log::StuckLog,
 };
-use crate::{nats_client, nats_server::Restart, signals::Signals};
-
-/// Lanes of a new log where none are asked for: more gather worse, fewer leave cores idle.
-const DEFAULT_PARTITIONS: u16 = 4;
-/// The parked stream may take one in this many of the log's bytes, within these bounds.
-const PARKED_DIVISOR: u64 = 20;
-const SMALLEST_PARKED_BYTES: u64 = 4 * 1024 * 1024;
-const LARGEST_PARKED_BYTES: u64 = 1024 * 1024 * 1024;
+use crate::{log, nats_client, nats_server::Restart, signals::Signals};
 
 /// How long each service may take to stop: ingest waits for its slowest client, the aggregator for one commit.
 const INGEST_GRACE: Duration = Duration::from_secs(20);
@@ -191,12 +184,13 @@ struct Ground {
 
 impl Ground {
     async fn prepare(plan: &Plan<'_>, address: SocketAddr, steps: &Steps) -> anyhow::Result<Self> {
-        let client_config = nats_client::config(address, "saldo up");
+        let client_config = nats_client::config(&address.to_string(), "saldo up");
         let client = Client::connect(&client_config).await?;
         let log = make_log(plan, &client).await?;
         let lanes = log.identity().partitions;
         steps.done("log", format_args!("{lanes} lanes, at most {}", readable(plan.log_max_bytes)));
-        let parked = Parked::ensure(&client, &parked_settings(plan.log_max_bytes)).await?;
+        let parked_max_bytes = log::parked_max_bytes(log_max_bytes(plan));
+        let parked = Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: parked_max_bytes }).await?;
         let store = open_store(plan.store).await?;
         steps.done("store", plan.store.display());
         Ok(Self { client_config, client, log, parked, store })
@@ -252,11 +246,15 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
 async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
     let partitions = match plan.settings.partitions {
         Some(partitions) => partitions,
-        None => existing_partitions(client).await?.unwrap_or(DEFAULT_PARTITIONS),
+        None => existing_partitions(client).await?.unwrap_or(log::DEFAULT_PARTITIONS),
     };
-    let max_bytes = i64::try_from(plan.log_max_bytes).unwrap_or(i64::MAX);
+    let max_bytes = log_max_bytes(plan);
     Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: nats_client::STREAM_EPOCH })
         .await?)
+}
+
+fn log_max_bytes(plan: &Plan<'_>) -> i64 {
+    i64::try_from(plan.log_max_bytes).unwrap_or(i64::MAX)
 }
 
 async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
@@ -265,11 +263,6 @@ async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
         Err(LogError::Missing(_)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn parked_settings(log_max_bytes: u64) -> ParkedSettings {
-    let bytes = (log_max_bytes / PARKED_DIVISOR).clamp(SMALLEST_PARKED_BYTES, LARGEST_PARKED_BYTES);
-    ParkedSettings { replicas: 1, max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX) }
 }
 
 /// Opening reads what was not sorted yet, so that it may block for a while.

@@ -2,14 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::{bail, ensure};
-use protocol::lane::MAX_PARTITIONS;
+use anyhow::bail;
 use service::Variables;
 
-use crate::{address, cli::UpArguments};
-
-/// The smallest bound of the log that makes sense: some messages of the longest kind.
-const SMALLEST_LOG_BYTES: u64 = 1024 * 1024;
+use crate::{address, cli::UpArguments, log};
 
 /// Everything that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +46,8 @@ impl UpSettings {
             aggregator: address(&arguments.aggregator, "--aggregator", "SALDO_AGGREGATOR", "127.0.0.1:8082")?,
             nats: address(&arguments.nats, "--nats", "SALDO_NATS", "127.0.0.1:4222")?,
             nats_server: path(&arguments.nats_server, "SALDO_NATS_SERVER"),
-            partitions: partitions(arguments, variables)?,
-            log_max_bytes: log_max_bytes(variables)?,
+            partitions: log::partitions(arguments.partitions, variables)?,
+            log_max_bytes: log::max_bytes(variables)?,
         };
         settings.check()?;
         Ok(settings)
@@ -69,24 +65,6 @@ impl UpSettings {
             None => Ok(()),
         }
     }
-}
-
-fn partitions(arguments: &UpArguments, variables: &Variables) -> anyhow::Result<Option<u16>> {
-    const NAME: &str = "SALDO_PARTITIONS";
-    if let Some(given) = arguments.partitions {
-        ensure!(
-            (1..=MAX_PARTITIONS).contains(&given),
-            "--partitions is {given}: expected a whole number from 1 to {MAX_PARTITIONS}"
-        );
-        return Ok(Some(given));
-    }
-    Ok(variables.text(NAME).map(|_| variables.number(NAME, 1, 1..=MAX_PARTITIONS)).transpose()?)
-}
-
-fn log_max_bytes(variables: &Variables) -> anyhow::Result<Option<u64>> {
-    let name = "SALDO_LOG_MAX_BYTES";
-    let bytes = variables.number(name, 0, SMALLEST_LOG_BYTES..=i64::MAX.unsigned_abs())?;
-    Ok(Some(bytes).filter(|bytes| *bytes > 0))
 }
 
 #[cfg(test)]

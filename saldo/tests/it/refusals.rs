@@ -2,9 +2,9 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
 
-use testkit::temp_folder;
+use testkit::{ChildProcess, NatsServer, temp_folder};
 
-use crate::pipeline::{Pipeline, refusal, saldo, up};
+use crate::pipeline::{PATIENCE, Pipeline, refusal, saldo, up};
 
 #[test]
 fn a_taken_port_is_named_with_its_option() {
@@ -102,4 +102,40 @@ fn services_that_need_a_shared_store_say_so() {
         let said = refusal(saldo().arg(service));
         assert!(said.contains("use `saldo up`") && said.contains("SALDO_SCYLLA_NODES"), "{said}");
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_applied_as_asked_is_told() {
+    let server = NatsServer::start().unwrap();
+    let apply = |arguments: &[&str], replicas: &str| {
+        let mut command = saldo();
+        command.args(["log", "apply", "--nats", &format!("127.0.0.1:{}", server.port())]).args(arguments);
+        command.env("SALDO_LOG_REPLICAS", replicas);
+        command
+    };
+    assert!(refusal(&mut apply(&[], "3")).contains("replicas > 1 not supported in non-clustered mode"));
+    assert!(refusal(&mut apply(&[], "6")).contains("SALDO_LOG_REPLICAS"));
+    assert!(refusal(&mut apply(&["--partitions", "0"], "1")).contains("--partitions is 0"));
+    assert!(apply(&["--partitions", "2"], "1").output().unwrap().status.success());
+    assert!(apply(&[], "").output().unwrap().status.success(), "what is there stays");
+    let said = refusal(&mut apply(&["--partitions", "3"], "1"));
+    assert!(said.contains('2') && said.contains('3'), "{said}");
+}
+
+#[test]
+fn services_alone_listen_beyond_this_machine_only_where_the_network_is_trusted() {
+    let server = NatsServer::start().unwrap();
+    let nats = format!("127.0.0.1:{}", server.port());
+    assert!(saldo().args(["log", "apply", "--nats", &nats]).output().unwrap().status.success());
+    let ingest = |trusted: &str| {
+        let mut command = saldo();
+        command.args(["ingest", "--ingest", "0.0.0.0:0", "--nats", &nats]).env("SALDO_TRUST_NETWORK", trusted);
+        command
+    };
+    assert!(refusal(&mut ingest("")).contains("SALDO_TRUST_NETWORK=true"));
+    assert!(refusal(&mut ingest("perhaps")).contains("expected true or false"));
+    let mut process = ChildProcess::spawn(ingest("true")).unwrap();
+    process.wait_for_line("trusted for every tenant", PATIENCE).unwrap();
+    process.terminate().unwrap();
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
 }

@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use nats::{Client, ClientConfig, Log, LogSettings, Parked, ParkedSettings};
 use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsServer, wait_until_async};
 
 use crate::{
@@ -28,18 +27,12 @@ fn service(name: &str, nats: &NatsServer, cassandra: &Cassandra) -> (ChildProces
     (process, format!("http://{address}"))
 }
 
-async fn make_log(nats: &NatsServer) {
-    let config = ClientConfig {
-        url: nats.url(),
-        name: "test".to_owned(),
-        user: None,
-        password: None,
-        credentials_file: None,
-        connect_timeout_ms: 5_000,
-    };
-    let client = Client::connect(&config).await.unwrap();
-    Log::ensure(&client, &LogSettings { partitions: 4, replicas: 1, max_bytes: -1, epoch: 1 }).await.unwrap();
-    Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: -1 }).await.unwrap();
+/// Twice: it may be run again.
+fn apply(words: &[&str], nats: &NatsServer, cassandra: &Cassandra) {
+    for _ in 0..2 {
+        let output = verb(words, nats, cassandra).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// Without the schema they are refused; with it they wait for the log, and for each other; a launch posted to one is read
@@ -49,14 +42,12 @@ async fn services_alone_share_the_cql_store() {
     let (nats, cassandra) = (NatsServer::start().unwrap(), Cassandra::options().careless().start().unwrap());
     let mut without_schema = verb(&["query", "--query", "127.0.0.1:0"], &nats, &cassandra);
     assert!(refusal(&mut without_schema).contains("run `saldo schema apply`"));
-    for _ in 0..2 {
-        let output = verb(&["schema", "apply"], &nats, &cassandra).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+    apply(&["schema", "apply"], &nats, &cassandra);
     let (mut aggregator, _) = service("aggregator", &nats, &cassandra);
     let (mut query, query_url) = service("query", &nats, &cassandra);
     let (mut ingest, ingest_url) = service("ingest", &nats, &cassandra);
-    make_log(&nats).await;
+    ingest.wait_for_line("run `saldo log apply`", PATIENCE).unwrap();
+    apply(&["log", "apply"], &nats, &cassandra);
     let mut position = String::new();
     for id in ["one", "two", "one"] {
         position = http::post_to(&ingest_url, id).await;
