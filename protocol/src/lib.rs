@@ -6,6 +6,7 @@
 
 pub mod commit;
 pub mod lane;
+pub mod leases;
 pub mod load;
 pub mod log;
 pub mod notice;
