@@ -50,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
         parked: Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: -1 }).await?,
         log: log.clone(),
         store: Arc::clone(&store),
+        leases: None,
     };
     let duration = replay(dependencies, &log, store.as_ref()).await?;
     let rate = u128::try_from(launches)? * 1_000 / duration.as_millis().max(1);

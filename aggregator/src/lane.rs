@@ -12,6 +12,7 @@ use crate::{
     metrics::{LaneMetrics, RestartReason},
     status::LaneStatus,
     store_gate::{Caller, StoreGate},
+    voice::Voice,
 };
 
 mod confirming;
@@ -40,6 +41,7 @@ pub(crate) struct Lane {
     pub(crate) gate: Arc<StoreGate>,
     pub(crate) metrics: LaneMetrics,
     pub(crate) status: Arc<LaneStatus>,
+    pub(crate) voice: Voice,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -60,7 +62,12 @@ impl Lane {
     }
 
     fn caller(&self) -> Caller<'_> {
-        Caller { partition: self.partition(), metrics: &self.metrics, status: &self.status }
+        Caller { partition: self.partition(), metrics: &self.metrics, status: &self.status, shutdown: &self.shutdown }
+    }
+
+    /// Whether readers may be told how the lane stands.
+    fn may_speak(&self) -> bool {
+        self.voice.may_speak(self.status.standing().is_caught_up)
     }
 
     /// Log and store belong together: the lane moves.
@@ -75,6 +82,7 @@ impl Lane {
         let mut backoff = Backoff::new(RESTART_DELAYS_MS.0, RESTART_DELAYS_MS.1);
         let mut refused = None;
         while !self.shutdown.is_begun() {
+            self.status.session_begins();
             let (ended, has_committed) = self.session().await;
             self.metrics.set_working(false);
             if has_committed {

@@ -5,19 +5,23 @@
 //! log is away, the lanes wait for it, say so, and go on by themselves.
 //!
 //! The rules stand in [`protocol::worker`], a state machine without I/O. This crate drives one for each lane.
+//! Where several aggregators share a log, [`protocol::leases`] spreads the lanes over them.
 
 mod compute;
 mod config;
 mod fail_point;
 mod http;
+mod keeper;
 mod lane;
+mod lanes;
 mod metrics;
 mod run;
 mod selection;
 mod status;
 mod store_gate;
+mod voice;
 
-pub use config::AggregatorConfig;
+pub use config::{AggregatorConfig, LeaseConfig};
 pub use fail_point::{FailPoint, FailPointError, FailPoints};
 pub use run::{Dependencies, run};
 pub use selection::Workers;

@@ -1,21 +1,23 @@
 //! The service: all its lanes, and its HTTP server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use nats::{Changes, Log, Parked};
-use protocol::worker::{FOLD_VERSION, WorkerConfig};
+use nats::{Changes, Leases, Log, Parked};
+use protocol::worker::FOLD_VERSION;
 use retry::{Backoff, RetryError, Shutdown, retry};
 use store::{GenerationRecord, Store, StoreError};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tracing::info;
 
 use crate::{
     AggregatorConfig, http,
-    lane::Lane,
-    metrics::{LaneMetrics, Metrics},
-    status::{self, LaneStatus},
+    keeper::Keeper,
+    lanes::{Equipment, Lanes, Statuses},
+    metrics::Metrics,
+    status,
     store_gate::StoreGate,
+    voice::Voice,
 };
 
 /// Delays between attempts to open the store at the start.
@@ -34,6 +36,9 @@ pub struct Dependencies {
     pub parked: Parked,
     /// Where rows are kept.
     pub store: Arc<dyn Store>,
+    /// Where aggregators that share the log and the store say who works on which lanes. Without it this one works on the
+    /// lanes of its configuration.
+    pub leases: Option<Leases>,
 }
 
 /// Works on the lanes and answers health and metrics on `listener`, until the shutdown begins: then the commits in flight
@@ -50,8 +55,7 @@ pub async fn run(
     dependencies: Dependencies,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let partitions = config.workers.lanes(dependencies.log.identity().partitions);
-    let statuses: Vec<_> = partitions.iter().map(|partition| Arc::new(LaneStatus::new(*partition))).collect();
+    let statuses = Statuses::default();
     let mut registry = service::metrics::registry();
     let metrics = Metrics::register(&mut registry);
     let router = http::router(registry, status::readiness(statuses.clone()));
@@ -60,15 +64,53 @@ pub async fn run(
     let server = service::serve(listener, router, shutdown.clone(), config.http.clone());
     parts.spawn(async move { server.await.context("the HTTP server failed") });
     if let Some(generation) = open_generation(dependencies.store.as_ref(), &shutdown).await? {
-        info!(?partitions, generation = generation.generation, "working");
-        let lanes = Lanes { config: Arc::new(config), dependencies, metrics, generation, shutdown: shutdown.clone() };
-        lanes.spawn(statuses, &mut parts);
+        let gate = Arc::new(StoreGate::new(Arc::clone(&dependencies.store)));
+        let generation = generation.generation;
+        let equipment = Equipment { config: Arc::new(config), dependencies, metrics, gate, generation };
+        parts.spawn(work(equipment, statuses, shutdown.clone()));
     }
     while let Some(ended) = parts.join_next().await {
         ended.context(ENDED)??;
         anyhow::ensure!(shutdown.is_begun(), ENDED);
     }
     Ok(())
+}
+
+/// Works on the lanes that are this instance's.
+async fn work(equipment: Equipment, statuses: Statuses, shutdown: Shutdown) -> anyhow::Result<()> {
+    let partitions = equipment.dependencies.log.identity().partitions;
+    let (config, metrics) = (Arc::clone(&equipment.config), equipment.metrics.clone());
+    match equipment.dependencies.leases.clone() {
+        Some(leases) => {
+            let lanes = Lanes::new(equipment, statuses.clone(), partitions.into());
+            let keeper = Keeper::new(leases, config.leases.clone(), partitions, lanes, statuses, metrics);
+            keeper.run(shutdown).await
+        }
+        None => {
+            let chosen = config.workers.lanes(partitions);
+            info!(partitions = ?chosen, generation = equipment.generation, "working");
+            let lanes = Lanes::new(equipment, statuses.clone(), chosen.len());
+            statuses.decided();
+            work_on(lanes, &chosen, shutdown).await
+        }
+    }
+}
+
+/// Works on the same lanes until the shutdown.
+async fn work_on(mut lanes: Lanes, chosen: &[u16], shutdown: Shutdown) -> anyhow::Result<()> {
+    for partition in chosen {
+        lanes.begin(*partition, Voice::default());
+    }
+    tokio::select! {
+        ended = lanes.ended() => {
+            ended?;
+            anyhow::bail!(ENDED)
+        }
+        () = shutdown.begun() => {}
+    }
+    let left =
+        shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
+    lanes.stop(left).await
 }
 
 /// The record of what the store holds; `None` when the shutdown began before the store answered.
@@ -81,48 +123,5 @@ async fn open_generation(store: &dyn Store, shutdown: &Shutdown) -> anyhow::Resu
         Ok(generation) => Ok(Some(generation)),
         Err(RetryError::ShutDown(_)) => Ok(None),
         Err(RetryError::Permanent(error)) => Err(error).context("the store cannot be used"),
-    }
-}
-
-/// What all lanes have in common.
-struct Lanes {
-    config: Arc<AggregatorConfig>,
-    dependencies: Dependencies,
-    metrics: Metrics,
-    generation: GenerationRecord,
-    shutdown: Shutdown,
-}
-
-impl Lanes {
-    /// Starts a worker for each of `statuses`.
-    fn spawn(self, statuses: Vec<Arc<LaneStatus>>, parts: &mut JoinSet<anyhow::Result<()>>) {
-        let gate = Arc::new(StoreGate::new(Arc::clone(&self.dependencies.store), self.shutdown.clone()));
-        let worker = self.worker_config(statuses.len());
-        for status in statuses {
-            let lane = Lane {
-                generation: self.generation.generation,
-                worker: worker.clone(),
-                config: Arc::clone(&self.config),
-                dependencies: self.dependencies.clone(),
-                gate: Arc::clone(&gate),
-                metrics: LaneMetrics::new(&self.metrics, status.partition()),
-                status,
-                shutdown: self.shutdown.clone(),
-            };
-            parts.spawn(async move {
-                Arc::new(lane).work().await;
-                Ok(())
-            });
-        }
-    }
-
-    fn worker_config(&self, lanes: usize) -> WorkerConfig {
-        WorkerConfig {
-            atomic_commits: self.dependencies.store.commits_atomically(),
-            checkpoint_lag_ms: self.dependencies.store.checkpoint_lag_ms(),
-            read_ahead_bytes: self.config.read_ahead_bytes / lanes.max(1),
-            memory_bytes: self.config.memory_bytes / lanes.max(1),
-            ..WorkerConfig::default()
-        }
     }
 }

@@ -1,12 +1,15 @@
 //! How the lanes stand, for `/health/ready`: it answers whether they move.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use protocol::leases::Standing;
 use service::Readiness;
 use tokio::time::Instant;
+
+use crate::lanes::Statuses;
 
 /// A lane that is behind and has not moved for so long is stuck. Longer than the largest commit takes on a slow disk.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
@@ -21,6 +24,7 @@ pub(crate) struct LaneStatus {
 #[derive(Debug)]
 struct State {
     is_started: bool,
+    is_caught_up: bool,
     refused: Option<String>,
     store_error: Option<String>,
     log_error: Option<String>,
@@ -33,6 +37,7 @@ impl LaneStatus {
     pub(crate) fn new(partition: u16) -> Self {
         let state = State {
             is_started: false,
+            is_caught_up: false,
             refused: None,
             store_error: None,
             log_error: None,
@@ -45,6 +50,17 @@ impl LaneStatus {
 
     pub(crate) fn partition(&self) -> u16 {
         self.partition
+    }
+
+    /// A worker begins at the checkpoint: it is behind what the lane has told.
+    pub(crate) fn session_begins(&self) {
+        self.state().is_caught_up = false;
+    }
+
+    /// How far the lane is, for other instances.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state();
+        Standing { applied: state.applied, is_caught_up: state.is_caught_up }
     }
 
     /// The worker has found its place: log and store belong together.
@@ -70,13 +86,14 @@ impl LaneStatus {
         self.state().log_error = error;
     }
 
-    /// How far the lane is applied, and where it ends.
-    pub(crate) fn stands(&self, applied: u64, end: u64) {
+    /// How far the lane is applied, where it ends, and whether that is a replay below the progress found at the start.
+    pub(crate) fn stands(&self, applied: u64, end: u64, is_replaying: bool) {
         let mut state = self.state();
         let was_level = state.applied >= state.end;
         if applied != state.applied || was_level {
             state.moved_at = Instant::now();
         }
+        state.is_caught_up = !is_replaying;
         state.applied = applied;
         state.end = end;
     }
@@ -110,10 +127,11 @@ impl LaneStatus {
     }
 }
 
-/// Ready while every lane is.
-pub(crate) fn readiness(lanes: Vec<Arc<LaneStatus>>) -> Readiness {
+/// Ready while every lane is that is worked on; also where that is none, once it is known.
+pub(crate) fn readiness(statuses: Statuses) -> Readiness {
     Readiness::new(move || {
         let now = Instant::now();
+        let lanes = statuses.all().ok_or("it is not decided yet which partitions to work on")?;
         lanes.iter().try_for_each(|lane| lane.check(now))
     })
 }
@@ -143,10 +161,10 @@ mod tests {
     #[tokio::test]
     async fn a_lane_that_is_behind_must_move() {
         let status = started();
-        status.stands(7, 9);
+        status.stands(7, 9, false);
         assert_eq!(status.check(Instant::now()), Ok(()));
         assert_eq!(status.check(later()).unwrap_err(), "partition 3 is at 7 of 9 and does not move");
-        status.stands(9, 9);
+        status.stands(9, 9, false);
         assert_eq!(status.check(later()), Ok(()));
     }
 

@@ -40,7 +40,6 @@ pub(crate) struct StoreGate {
     /// Ends every pause: the store answers again.
     recovered: Notify,
     started: Instant,
-    shutdown: Shutdown,
 }
 
 /// Who calls: where failures are told.
@@ -49,12 +48,14 @@ pub(crate) struct Caller<'a> {
     pub(crate) partition: u16,
     pub(crate) metrics: &'a LaneMetrics,
     pub(crate) status: &'a LaneStatus,
+    /// Ends every pause of this caller.
+    pub(crate) shutdown: &'a Shutdown,
 }
 
 impl StoreGate {
-    pub(crate) fn new(store: Arc<dyn Store>, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let breaker = Mutex::new(CircuitBreaker::new(BREAKER));
-        Self { store, breaker, recovered: Notify::new(), started: Instant::now(), shutdown }
+        Self { store, breaker, recovered: Notify::new(), started: Instant::now() }
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -83,7 +84,7 @@ impl StoreGate {
             if error.kind == StoreErrorKind::Unavailable {
                 // While the breaker is open its wait is enough: both together would find the store's return late.
                 if self.failed(caller, what, &error) == BreakerState::Closed {
-                    self.pause(backoff.next_delay()).await?;
+                    self.pause(caller, backoff.next_delay()).await?;
                 }
                 continue;
             }
@@ -109,13 +110,13 @@ impl StoreGate {
             if wait_ms == 0 {
                 return Ok(());
             }
-            self.pause(Duration::from_millis(wait_ms)).await?;
+            self.pause(caller, Duration::from_millis(wait_ms)).await?;
         }
     }
 
-    async fn pause(&self, duration: Duration) -> Result<(), GateError> {
+    async fn pause(&self, caller: Caller<'_>, duration: Duration) -> Result<(), GateError> {
         tokio::select! {
-            is_over = self.shutdown.sleep(duration) => if is_over { Ok(()) } else { Err(GateError::ShutDown) },
+            is_over = caller.shutdown.sleep(duration) => if is_over { Ok(()) } else { Err(GateError::ShutDown) },
             () = self.recovered.notified() => Ok(()),
         }
     }
@@ -166,10 +167,12 @@ mod tests {
     async fn a_store_that_was_reopened_is_well_for_all_lanes() {
         let folder = testkit::temp_folder().unwrap();
         let store = Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap());
-        let gate = StoreGate::new(store, Shutdown::new());
+        let gate = StoreGate::new(store);
         let metrics = LaneMetrics::new(&Metrics::register(&mut service::metrics::registry()), 0);
         let status = LaneStatus::new(0);
-        let (caller, calls) = (Caller { partition: 0, metrics: &metrics, status: &status }, AtomicU32::new(0));
+        let shutdown = Shutdown::new();
+        let caller = Caller { partition: 0, metrics: &metrics, status: &status, shutdown: &shutdown };
+        let calls = AtomicU32::new(0);
         let outcome: Result<(), GateError> = gate
             .call(caller, "commit", async || {
                 let is_down = calls.fetch_add(1, Relaxed) < BREAKER.failures_to_open;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use nats::{Changes, Client, Log, LogError, NatsError, Parked};
+use nats::{Changes, Client, Leases, Log, LogError, NatsError, Parked};
 use retry::{Backoff, Shutdown, retry};
 use service::Variables;
 use tokio::net::TcpListener;
@@ -41,7 +41,7 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     })
 }
 
-/// The aggregator, for all lanes.
+/// The aggregator, for its share of the lanes.
 ///
 /// # Errors
 /// An option or a variable cannot be used, or log or store are not what this program works with.
@@ -56,8 +56,10 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
         let log = open_log(&client, &shutdown).await?;
         let parked = open_parked(&client, &shutdown).await?;
         let store = cql_store::connect(&store_config, &shutdown).await?;
+        let leases = Some(open_leases(&client, log.identity().epoch, &shutdown).await?);
         let changes = Changes::new(client, log.identity().epoch);
-        aggregator::run(config, listener, aggregator::Dependencies { log, changes, parked, store }, shutdown).await
+        let dependencies = aggregator::Dependencies { log, changes, parked, store, leases };
+        aggregator::run(config, listener, dependencies, shutdown).await
     })
 }
 
@@ -120,6 +122,11 @@ async fn open_log(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Log> {
 async fn open_parked(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Parked> {
     let open = || Parked::open(client);
     Ok(retry("opening the parked stream", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
+}
+
+async fn open_leases(client: &Client, epoch: u8, shutdown: &Shutdown) -> anyhow::Result<Leases> {
+    let open = || Leases::open(client, epoch);
+    Ok(retry("opening the bucket of leases", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
 }
 
 fn backoff() -> Backoff {

@@ -33,8 +33,11 @@ impl Notifier {
         Self { lane, waiting, task }
     }
 
-    /// Takes a notice; it is sent soon, or lost and counted.
+    /// Takes a notice; it is sent soon, or lost and counted. Of a lane that another instance holds nothing is told.
     pub(super) fn send(&self, notice: Notice) {
+        if !self.lane.may_speak() {
+            return;
+        }
         match self.waiting.try_send(notice) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.lane.metrics.notice_lost(),

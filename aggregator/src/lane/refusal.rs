@@ -15,9 +15,11 @@ pub(super) async fn tell_readers(lane: &Lane, pause: Duration) -> bool {
     let until = Instant::now() + pause;
     let notice = refused(lane);
     while Instant::now() < until {
-        let published = timeout(REPEATED_EVERY, lane.dependencies.changes.publish(&notice)).await;
-        if !matches!(published, Ok(Ok(()))) {
-            lane.metrics.notice_lost();
+        if lane.may_speak() {
+            let published = timeout(REPEATED_EVERY, lane.dependencies.changes.publish(&notice)).await;
+            if !matches!(published, Ok(Ok(()))) {
+                lane.metrics.notice_lost();
+            }
         }
         if !lane.shutdown.sleep(REPEATED_EVERY.min(until - Instant::now())).await {
             return false;

@@ -50,7 +50,7 @@ impl Report {
 
     /// How far the worker is, as it tells others.
     pub(super) fn stands(&mut self, notice: &Notice) {
-        self.lane.status.stands(notice.to, self.end.sequence);
+        self.lane.status.stands(notice.to, self.end.sequence, notice.replaying);
         let is_time_known = notice.time_ms > 0;
         let applied_ms = if is_time_known { notice.time_ms } else { self.first_time_ms.unwrap_or(self.end.time_ms) };
         self.lane.metrics.set_lag((notice.to, applied_ms), (self.end.sequence, self.end.time_ms));

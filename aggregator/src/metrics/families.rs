@@ -7,6 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
 };
+use protocol::leases::BeginReason;
 use service::metrics::latency_histogram;
 
 /// Launches of one commit: from a lone launch to a flood.
@@ -101,6 +102,12 @@ pub(crate) struct Metrics {
     pub(super) load_seconds: HistogramByLane,
     /// 0 closed, 1 half-open, 2 open.
     pub(super) breaker: Gauge,
+    lanes: Gauge,
+    lanes_held: Gauge,
+    instances: Gauge,
+    takeovers: Counter,
+    handovers: Counter,
+    lease_errors: Counter,
 }
 
 impl Metrics {
@@ -150,7 +157,56 @@ impl Metrics {
                 latency_histogram,
             ),
             breaker: place.put("breaker_state", "Circuit breaker of the store: 0 closed, 1 half-open, 2 open"),
+            lanes: place.put("lanes", "Lanes that this instance shares with others and works on"),
+            lanes_held: place
+                .put("lanes_held", "Those of them that it holds; it catches up with the holders of the rest"),
+            instances: place.put("instances", "Instances that live and share the lanes, as this one sees them"),
+            takeovers: place.put("takeovers", "Lanes begun because their holder was not heard any more"),
+            handovers: place.put("handovers", "Lanes begun beside a holder that lets go when this one has caught up"),
+            lease_errors: place.put("lease_errors", "Requests for the leases that NATS failed"),
         }
+    }
+
+    /// How this instance shares the lanes.
+    pub(crate) fn set_leases(&self, lanes: usize, held: usize, instances: usize) {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.lanes.set(signed(lanes));
+        self.lanes_held.set(signed(held));
+        self.instances.set(signed(instances));
+    }
+
+    /// A lane was begun.
+    pub(crate) fn begun(&self, why: BeginReason) {
+        match why {
+            BeginReason::Free => {}
+            BeginReason::Takeover => drop(self.takeovers.inc()),
+            BeginReason::Handover => drop(self.handovers.inc()),
+        }
+    }
+
+    /// The bucket of leases did not answer.
+    pub(crate) fn lease_failed(&self) {
+        self.lease_errors.inc();
+    }
+
+    /// A lane is let go: what is said of it here would look like a lane that does not move.
+    pub(crate) fn forget(&self, partition: u16) {
+        let labels = LaneLabels { partition };
+        let gauges = [
+            &self.applied,
+            &self.end,
+            &self.lag_sequences,
+            &self.working,
+            &self.refused,
+            &self.replaying,
+            &self.stopped_accounts,
+            &self.memory_bytes,
+            &self.read_ahead_bytes,
+        ];
+        for gauge in gauges {
+            gauge.remove(&labels);
+        }
+        self.lag_seconds.remove(&labels);
     }
 }
 

@@ -98,8 +98,8 @@ impl LeaseHolder {
     }
 
     /// The lanes that it holds.
-    pub fn held(&self) -> usize {
-        self.lanes.values().filter(|held| **held).count()
+    pub fn held_lanes(&self) -> impl Iterator<Item = u16> {
+        self.lanes.iter().filter(|(_, held)| **held).map(|(partition, _)| *partition)
     }
 
     /// The lanes that it works on, and which another instance holds.

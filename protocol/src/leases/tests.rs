@@ -268,13 +268,13 @@ fn a_handover_waits_for_the_new_one() {
         assert_eq!(turn(&mut old, "old", 100, true), [], "it is needed");
     }
     assert_eq!(begun, [LeaseStep::Begin { partition: 1, why: BeginReason::Handover }]);
-    assert_eq!((new.held(), new.held_by_others()), (0, BTreeSet::from([1])));
+    assert_eq!((new.held_lanes().count(), new.held_by_others()), (0, BTreeSet::from([1])));
     turn(&mut new, "new", 100, false);
     assert_eq!(turn(&mut old, "old", 100, true), [], "a replay is no position");
     turn(&mut new, "new", 100, true);
     assert_eq!(turn(&mut old, "old", 100, true), [LeaseStep::LetGo { partition: 1 }]);
     turn(&mut new, "new", 100, true);
-    assert_eq!((old.held(), new.held()), (1, 1));
+    assert_eq!((old.held_lanes().count(), new.held_lanes().count()), (1, 1));
     assert_eq!(new.held_by_others(), BTreeSet::new());
 }
 
@@ -290,7 +290,7 @@ fn who_stood_still_gives_up_what_others_hold() {
     assert!(holder.has_stood_still(world.now_ms));
     world.run(1_100);
     let woken = world.instances.iter().find(|instance| instance.name == sleeper).unwrap();
-    assert_eq!(woken.holder.held(), 0);
+    assert_eq!(woken.holder.held_lanes().count(), 0);
     world.run(30_000);
     world.check_even();
 }

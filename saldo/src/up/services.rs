@@ -210,6 +210,7 @@ fn start_aggregator(
         changes: Changes::new(ground.client.clone(), ground.log.identity().epoch),
         parked: ground.parked.clone(),
         store: Arc::clone(&ground.store),
+        leases: None,
     };
     let address = listener.local_addr()?;
     let start = |shutdown| aggregator::run(config, listener, dependencies, shutdown);
