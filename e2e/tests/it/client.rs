@@ -39,8 +39,13 @@ impl Answer {
 
 impl Client {
     pub fn new(pipeline: &Pipeline) -> anyhow::Result<Self> {
+        Self::of(&pipeline.ingest, &pipeline.query)
+    }
+
+    /// A caller of services that run alone.
+    pub fn of(ingest: &str, query: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
-        Ok(Self { http, ingest: pipeline.ingest.clone(), query: pipeline.query.clone() })
+        Ok(Self { http, ingest: ingest.to_owned(), query: query.to_owned() })
     }
 
     /// Posts one launch as an object.

@@ -21,4 +21,6 @@ mod plain_nats;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod small_disk;

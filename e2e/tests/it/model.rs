@@ -78,6 +78,11 @@ impl Model {
         self.launches.entry(launch.account.clone()).or_default().entry(key).or_insert_with(|| launch.clone());
     }
 
+    /// Takes in another model's accounts, which this one does not have.
+    pub fn merge(&mut self, other: Self) {
+        self.launches.extend(other.launches);
+    }
+
     /// Forgets nothing and counts nothing twice: how many launches of an account count.
     pub fn count_of(&self, account: &str) -> usize {
         self.launches.get(account).map_or(0, BTreeMap::len)
