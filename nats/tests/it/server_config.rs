@@ -2,8 +2,8 @@ use std::{path::PathBuf, process::Command};
 
 use bytes::Bytes;
 use nats::{
-    Changes, Client, ClientConfig, Log, LogError, NoticeEvent, ParkOutcome, Parked, ParkedSettings, Publisher,
-    PublisherConfig, ReaderSettings,
+    Changes, Client, ClientConfig, LeaseSettings, Leases, Log, LogError, NoticeEvent, ParkOutcome, Parked,
+    ParkedSettings, Publisher, PublisherConfig, ReaderSettings,
 };
 use protocol::{
     notice::{Changed, Notice},
@@ -91,8 +91,15 @@ async fn every_user_can_do_its_work() {
         changed: Changed::All,
         stopped: Vec::new(),
     };
-    Changes::new(aggregator, 1).publish(&notice).await.unwrap();
+    Changes::new(aggregator.clone(), 1).publish(&notice).await.unwrap();
     assert_eq!(notices.next().await, Some(NoticeEvent::Notice(notice)));
+    let operator = connect_as(&server, "operator").await;
+    Leases::ensure(&operator, &LeaseSettings { replicas: 1 }, 1).await.unwrap();
+    let leases = Leases::open(&aggregator, 1).await.unwrap();
+    leases.put("one", b"{}".to_vec()).await.unwrap();
+    assert_eq!(leases.all().await.unwrap().len(), 1);
+    leases.remove("one").await.unwrap();
+    assert_eq!(leases.all().await.unwrap(), []);
 
     let operator = async_nats::jetstream::new(foreign_client_as(&server, "operator").await);
     operator.publish("launches.in.acme.store-1", "by hand".into()).await.unwrap().await.unwrap();

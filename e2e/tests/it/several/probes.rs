@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Launches of one bulk: the load beside the one launch that is read back.
-const LAUNCHES_A_BULK: usize = 100;
+const LAUNCHES_A_BULK: usize = 30;
 
 /// What readers saw since the last time it was asked.
 #[derive(Clone, Copy, Debug, Default)]
