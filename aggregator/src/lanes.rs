@@ -34,7 +34,9 @@ pub(crate) struct Equipment {
 
 /// How the lanes stand that are worked on now; shared with `/health/ready`.
 #[derive(Clone, Default)]
-pub(crate) struct Statuses(Arc<Mutex<Option<BTreeMap<u16, Arc<LaneStatus>>>>>);
+pub(crate) struct Statuses(Arc<Mutex<Option<ByLane>>>);
+
+type ByLane = BTreeMap<u16, Arc<LaneStatus>>;
 
 impl Statuses {
     /// Each of them, ascending; `None` as long as nobody has decided what to work on.
@@ -55,7 +57,7 @@ impl Statuses {
         self.lock().get_or_insert_default().remove(&partition);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<u16, Arc<LaneStatus>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<ByLane>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
