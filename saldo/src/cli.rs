@@ -32,6 +32,8 @@ pub enum Command {
     Log(LogCommand),
     /// Post a month of believable launches to a running pipeline and print what it makes of them
     Demo(DemoArguments),
+    /// Ask a running service whether it is ready; fails with its own sentence when it is not
+    Health(HealthArguments),
     /// Become another program that dies with its parent
     #[command(hide = true)]
     ExecChild(ExecChildArguments),
@@ -145,6 +147,14 @@ pub struct DemoArguments {
     /// Which launches of all that are possible
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `saldo health`.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArguments {
+    /// Where the service answers
+    #[arg(value_name = "URL")]
+    pub url: String,
 }
 
 /// The hidden verb that nats-server is started through.

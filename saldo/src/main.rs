@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod cql_store;
 mod demo;
+mod health;
 mod log;
 mod nats_client;
 mod nats_server;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Schema(SchemaCommand::Apply) => schema::apply(),
         Command::Log(LogCommand::Apply(arguments)) => log::apply(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Health(arguments) => health::health(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
     };
     match outcome {

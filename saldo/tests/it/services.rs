@@ -6,7 +6,7 @@ use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsServer, wait_un
 
 use crate::{
     http,
-    pipeline::{PATIENCE, refusal, saldo},
+    pipeline::{PATIENCE, Pipeline, refusal, saldo},
 };
 
 /// A verb with what it needs to find the servers.
@@ -33,6 +33,28 @@ fn apply(words: &[&str], nats: &NatsServer, cassandra: &Cassandra) {
         let output = verb(words, nats, cassandra).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// What `saldo health` says of a service, and whether it succeeded.
+fn health(url: &str) -> (bool, String) {
+    let output = saldo().args(["health", url]).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// Ready services say so; what is not a service, or not there, fails with a sentence.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_asked_from_the_command_line() {
+    let folder = testkit::temp_folder().unwrap();
+    let pipeline = Pipeline::start(folder.path());
+    for url in [&pipeline.ingest, &pipeline.query, &pipeline.aggregator] {
+        assert_eq!(health(url), (true, "{\"status\":\"ready\"}\n".to_owned()));
+    }
+    let (good, said) = health(&format!("{}/no-such-place", pipeline.query));
+    assert!(!good && said.contains("answered 404"), "{said}");
+    let nowhere = format!("http://127.0.0.1:{}", testkit::free_port().unwrap());
+    let (good, said) = health(&nowhere);
+    assert!(!good && said.starts_with("error: no answer from"), "{said}");
 }
 
 /// Without the schema they are refused; with it they wait for the log, and for each other; a launch posted to one is read
