@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use nats::{Client, LeaseSettings, Leases, Log, LogError, LogSettings, LogUsage, Parked, ParkedSettings};
+use nats::{Client, ClientConfig, LeaseSettings, Leases, Log, LogError, LogSettings, LogUsage, Parked, ParkedSettings};
 use protocol::lane::MAX_PARTITIONS;
 use service::Variables;
 use tracing::{info, warn};
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub fn apply(arguments: &LogApplyArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     telemetry::init(&variables, "info")?;
-    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
+    let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo log apply")?;
     let wanted = Wanted::resolve(arguments, &variables)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
@@ -86,8 +86,8 @@ impl Wanted {
     }
 }
 
-async fn apply_once(nats: &str, wanted: &Wanted) -> Result<(), LogError> {
-    let client = Client::connect(&nats_client::config(nats, "saldo log apply")).await?;
+async fn apply_once(nats: &ClientConfig, wanted: &Wanted) -> Result<(), LogError> {
+    let client = Client::connect(nats).await?;
     let settings = wanted.settings(existing(&client).await?);
     let log = Log::ensure(&client, &settings).await?;
     let replicas = settings.replicas;

@@ -1,6 +1,6 @@
 //! How this process reaches NATS and the log.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use nats::ClientConfig;
 use service::Variables;
 
@@ -25,11 +25,26 @@ pub fn config(servers: &str, name: &str) -> ClientConfig {
     }
 }
 
+/// The connection to a NATS that is running: servers as [`servers`] finds them, and the user that the environment names;
+/// `name` is what operators see.
+///
+/// # Errors
+/// A sentence that names the option or the variable.
+pub fn of_variables(given: Option<&str>, variables: &Variables, name: &str) -> anyhow::Result<ClientConfig> {
+    let text = |name| variables.text(name).map(str::to_owned);
+    let (user, password) = (text("SALDO_NATS_USER"), text("SALDO_NATS_PASSWORD"));
+    ensure!(
+        user.is_some() == password.is_some(),
+        "SALDO_NATS_USER and SALDO_NATS_PASSWORD belong together: set both user and password, or neither"
+    );
+    Ok(ClientConfig { user, password, ..config(&servers(given, variables)?, name) })
+}
+
 /// The servers of a NATS that is running: as given, else as `SALDO_NATS` says, else the one on this machine.
 ///
 /// # Errors
 /// What is given names no servers.
-pub fn servers(given: Option<&str>, variables: &Variables) -> anyhow::Result<String> {
+fn servers(given: Option<&str>, variables: &Variables) -> anyhow::Result<String> {
     let (name, text) = match given {
         Some(text) => ("--nats", text),
         None => ("SALDO_NATS", variables.text("SALDO_NATS").unwrap_or(DEFAULT_SERVERS)),
@@ -59,6 +74,18 @@ mod tests {
         assert_eq!(config(&found, "test").url, "nats://nats-1:4222,nats://nats-2:4223");
         assert_eq!(servers(Some("[::1]:1"), &variables).unwrap(), "[::1]:1");
         assert_eq!(servers(None, &Variables::default()).unwrap(), "127.0.0.1:4222");
+    }
+
+    #[test]
+    fn a_user_has_a_password() {
+        let both = [("SALDO_NATS_USER", "query"), ("SALDO_NATS_PASSWORD", "secret")];
+        let found = of_variables(Some("nats-1:4222"), &Variables::of_pairs(both), "test").unwrap();
+        assert_eq!((found.user.as_deref(), found.password.as_deref()), (Some("query"), Some("secret")));
+        assert_eq!(of_variables(None, &Variables::default(), "test").unwrap().user, None);
+        for half in both {
+            let refused = of_variables(None, &Variables::of_pairs([half]), "test").unwrap_err().to_string();
+            assert!(refused.contains("both user and password"), "{refused}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use nats::{Changes, Client, Leases, Log, LogError, NatsError, Parked};
+use nats::{Changes, Client, ClientConfig, Leases, Log, LogError, NatsError, Parked};
 use retry::{Backoff, Shutdown, retry};
 use service::Variables;
 use tokio::net::TcpListener;
@@ -29,11 +29,11 @@ const GRACE: Duration = Duration::from_secs(20);
 pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.ingest, &variables, "SALDO_INGEST", "127.0.0.1:8080")?;
-    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
+    let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo ingest")?;
     let config = ingest::IngestConfig::from_variables(&variables)?;
     let clock = ingest::Clock::from_variables(&variables);
     run(&variables, listen, async move |listener, shutdown| {
-        let client = reach_nats(&nats, "saldo ingest", &shutdown).await?;
+        let client = reach_nats(&nats, &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let registry = service::metrics::registry();
         let dependencies = ingest::Dependencies { client, log, registry, clock };
@@ -48,11 +48,11 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
 pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.aggregator, &variables, "SALDO_AGGREGATOR", "127.0.0.1:8082")?;
-    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
+    let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo aggregator")?;
     let config = aggregator::AggregatorConfig::from_variables(&variables)?;
     let store_config = cql_store::config(&variables, "`saldo aggregator` alone")?;
     run(&variables, listen, async move |listener, shutdown| {
-        let client = reach_nats(&nats, "saldo aggregator", &shutdown).await?;
+        let client = reach_nats(&nats, &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let parked = open_parked(&client, &shutdown).await?;
         let store = cql_store::connect(&store_config, &shutdown).await?;
@@ -70,8 +70,8 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
 pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.query, &variables, "SALDO_QUERY", "127.0.0.1:8081")?;
-    let nats = nats_client::servers(arguments.nats.as_deref(), &variables)?;
-    let config = query::QueryConfig::from_variables(&variables, nats_client::config(&nats, "saldo query"))?;
+    let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo query")?;
+    let config = query::QueryConfig::from_variables(&variables, nats)?;
     let store_config = cql_store::config(&variables, "`saldo query` alone")?;
     run(&variables, listen, async move |listener, shutdown| {
         let store = cql_store::connect(&store_config, &shutdown).await?;
@@ -107,9 +107,8 @@ fn place(given: &Option<String>, variables: &Variables, name: &str, default: &st
 }
 
 /// Connects, as often as it takes.
-async fn reach_nats(nats: &str, name: &str, shutdown: &Shutdown) -> anyhow::Result<Client> {
-    let config = nats_client::config(nats, name);
-    let connect = || Client::connect(&config);
+async fn reach_nats(config: &ClientConfig, shutdown: &Shutdown) -> anyhow::Result<Client> {
+    let connect = || Client::connect(config);
     Ok(retry("connecting to NATS", &mut backoff(), shutdown, NatsError::retry_helps, connect).await?)
 }
 
