@@ -73,7 +73,8 @@ impl Client {
             event_sender.send_modify(|events| note(events, &event));
             std::future::ready(())
         });
-        let inner = options.connect(config.url.as_str()).await.map_err(|error| connect_error(config, &error))?;
+        let servers: Vec<&str> = config.url.split(',').collect();
+        let inner = options.connect(servers).await.map_err(|error| connect_error(config, &error))?;
         // This connection's own event comes from another task: waited for, so that it is not taken for a second connection.
         let noted = events.wait_for(|events| events.connects > 0).await.is_ok();
         if !noted {

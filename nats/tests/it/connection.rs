@@ -17,6 +17,17 @@ async fn a_connection_heals_by_itself_and_a_round_trip_proves_it() {
     assert!(client.is_connected());
 }
 
+/// Servers of one cluster are tried in any order, and again after a loss, so each order must do.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_of_several_is_enough() {
+    let server = NatsServer::start().unwrap();
+    let nobody = format!("nats://127.0.0.1:{}", free_port().unwrap());
+    for url in [format!("{nobody},{}", server.url()), format!("{},{nobody}", server.url())] {
+        let client = Client::connect(&ClientConfig { url, ..client_config(&server) }).await.unwrap();
+        client.flush().await.unwrap();
+    }
+}
+
 /// The workspace as a whole has two implementations of TLS's cryptography in it, and then somebody must have chosen.
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_can_be_configured_whatever_else_is_compiled_in() {
