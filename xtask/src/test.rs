@@ -15,7 +15,7 @@ use crate::{
     documented, layers,
     root::root,
     run::{Outcome, cargo, run},
-    tools::{cassandra, nats_cli, nats_server},
+    tools::{cassandra, compose, nats_cli, nats_server},
 };
 use tally::Tally;
 
@@ -34,6 +34,7 @@ fn all(steps: &mut Steps, tally: &mut Tally) -> Outcome {
     let nats_server = steps.time("nats-server", nats_server::ensure)?;
     let cli = thread::spawn(nats_cli::ensure);
     let jars = thread::spawn(cassandra::ensure);
+    let compose = thread::spawn(compose::ensure);
     steps.time("format", || run(&mut cargo_step(&["fmt", "--all", "--check"])))?;
     steps.time("layers", || layers::check(&root()))?;
     steps.time("variables", || documented::check(&root()))?;
@@ -42,9 +43,10 @@ fn all(steps: &mut Steps, tally: &mut Tally) -> Outcome {
     steps.time("build tests", || run(&mut cargo_step(&["test", "--workspace", "--no-run"])))?;
     let nats_cli = steps.time("nats CLI", || join(cli))?;
     let jars = steps.time("Cassandra", || join(jars))?;
+    let compose = steps.time("Docker Compose", || join(compose))?;
     let mut tests = cargo_step(&["test", "--workspace", "--no-fail-fast"]);
     tests.env("SALDO_NATS_SERVER", nats_server).env("SALDO_NATS_CLI", nats_cli);
-    tests.env("SALDO_CASSANDRA_JARS", jars);
+    tests.env("SALDO_CASSANDRA_JARS", jars).env("SALDO_COMPOSE", compose);
     steps.time("tests", || stream::run(&mut tests, tally))?;
     tally.verdict()
 }

@@ -1,6 +1,8 @@
 //! The tools that are not Rust: found on PATH, or got through their ordinary clients into `.tools` at a pinned version.
 
 pub mod cassandra;
+pub mod compose;
+mod go;
 pub mod nats_cli;
 pub mod nats_server;
 pub mod postgres;

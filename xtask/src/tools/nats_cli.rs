@@ -2,15 +2,14 @@
 //! the module that lies in `xtask/tools/nats-cli`, whose sums pin every dependency.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
-    root::{root, tools_folder},
+    root::tools_folder,
     run::{Outcome, output},
-    tools::{Version, is_program, on_path, version_in},
+    tools::{Version, go, is_program, on_path, version_in},
 };
 
 /// The version that the tests were written against.
@@ -53,12 +52,7 @@ fn recorded_version(program: &Path) -> Option<Version> {
 }
 
 fn build() -> Outcome<PathBuf> {
-    fs::create_dir_all(tools_folder()).map_err(|error| format!("cannot make .tools: {error}"))?;
-    let aside = tools_folder().join(format!("nats.{}", std::process::id()));
-    let mut command = Command::new("go");
-    command.args(["build", "-trimpath", "-ldflags"]).arg(format!("-s -w -X main.version=v{PINNED}"));
-    command.arg("-o").arg(&aside).arg("github.com/nats-io/natscli/nats");
-    output(command.current_dir(root().join("xtask/tools/nats-cli")))?;
-    fs::rename(&aside, local()).map_err(|error| format!("cannot make .tools/nats: {error}"))?;
+    let version = format!("-X main.version=v{PINNED}");
+    go::build("nats-cli", "github.com/nats-io/natscli/nats", &version, &local())?;
     Ok(local())
 }
