@@ -5,7 +5,7 @@ mod tls;
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -42,9 +42,16 @@ pub struct CassandraOptions {
     commit_log_period_ms: u32,
     is_guarded: bool,
     is_careless: bool,
+    address: Option<SocketAddrV4>,
 }
 
 impl CassandraOptions {
+    /// Takes CQL at this address instead of at a free port of the loopback interface.
+    pub fn listen(mut self, address: SocketAddrV4) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// How often it syncs its commit log, in milliseconds; 10,000 where nothing is said. What it acknowledged since the
     /// last time is lost by an outage of the machine, though not by a kill of the process.
     pub fn commit_log_period_ms(mut self, period_ms: u32) -> Self {
@@ -70,7 +77,8 @@ impl CassandraOptions {
     /// When Java or the server's files are missing (with the remedy), or with its output when it does not come up.
     pub fn start(self) -> anyhow::Result<Cassandra> {
         let [port, storage_port] = free_ports()?;
-        let mut server = Cassandra { options: self, port, storage_port, folder: temp_folder()?, process: None };
+        let address = self.address.unwrap_or_else(|| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+        let mut server = Cassandra { options: self, address, storage_port, folder: temp_folder()?, process: None };
         if server.options.is_guarded {
             tls::make_keystore(server.folder.path())?;
         }
@@ -83,7 +91,7 @@ impl CassandraOptions {
 #[derive(Debug)]
 pub struct Cassandra {
     options: CassandraOptions,
-    port: u16,
+    address: SocketAddrV4,
     storage_port: u16,
     folder: TempDir,
     process: Option<ChildProcess>,
@@ -110,12 +118,12 @@ impl Cassandra {
 
     /// A server of one's own.
     pub fn options() -> CassandraOptions {
-        CassandraOptions { commit_log_period_ms: 10_000, is_guarded: false, is_careless: false }
+        CassandraOptions { commit_log_period_ms: 10_000, is_guarded: false, is_careless: false, address: None }
     }
 
-    /// Where it takes CQL: `127.0.0.1:<port>`; the same across restarts.
+    /// Where it takes CQL, as `127.0.0.1:<port>`; the same across restarts.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.to_string()
     }
 
     /// The certificate that its clients are to trust, where it speaks TLS.
@@ -197,7 +205,7 @@ impl Cassandra {
     fn bring_up(&mut self) -> anyhow::Result<()> {
         let mut process = ChildProcess::spawn(self.command()?)?;
         process.wait_for_line(READY_LINE, READY_WITHIN).context("the Cassandra server did not come up")?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let address = SocketAddr::from(self.address);
         let greets = || TcpStream::connect_timeout(&address, LOOK_TIMEOUT).ok().map(drop);
         wait_until("the Cassandra server's port", READY_WITHIN, greets).with_context(|| process.output())?;
         self.process = Some(process);
@@ -208,7 +216,7 @@ impl Cassandra {
         let data = self.data_folder();
         fs::create_dir_all(data.join("triggers"))?;
         let yaml = self.folder.path().join("cassandra.yaml");
-        fs::write(&yaml, config::yaml(&self.options, self.port, self.storage_port, self.folder.path()))?;
+        fs::write(&yaml, config::yaml(&self.options, self.address, self.storage_port, self.folder.path()))?;
         let files = workspace_folder().join("testkit/cassandra");
         let mut command = Command::new(java()?);
         command.args(config::JVM_OPTIONS).arg(format!("@{}", files.join("jvm17.options").display()));

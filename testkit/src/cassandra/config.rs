@@ -1,6 +1,6 @@
 //! The server's configuration: as production has it, only small and on the loopback interface.
 
-use std::path::Path;
+use std::{net::SocketAddrV4, path::Path};
 
 use super::{CassandraOptions, tls};
 
@@ -23,8 +23,9 @@ pub(super) const SERVER_OPTIONS: [&str; 5] = [
 ];
 
 /// `cassandra.yaml`.
-pub(super) fn yaml(options: &CassandraOptions, port: u16, storage_port: u16, folder: &Path) -> String {
+pub(super) fn yaml(options: &CassandraOptions, address: SocketAddrV4, storage_port: u16, folder: &Path) -> String {
     let period_ms = options.commit_log_period_ms;
+    let (ip, port) = (address.ip(), address.port());
     let guarded = if options.is_guarded { guard(folder) } else { "authenticator: AllowAllAuthenticator\n".to_owned() };
     format!(
         "cluster_name: saldo-test\n\
@@ -34,7 +35,7 @@ pub(super) fn yaml(options: &CassandraOptions, port: u16, storage_port: u16, fol
          auto_bootstrap: false\n\
          hinted_handoff_enabled: false\n\
          listen_address: 127.0.0.1\n\
-         rpc_address: 127.0.0.1\n\
+         rpc_address: {ip}\n\
          storage_port: {storage_port}\n\
          native_transport_port: {port}\n\
          seed_provider:\n\
