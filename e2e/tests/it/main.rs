@@ -5,6 +5,8 @@ mod chaos;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod days;
 #[cfg(test)]
 mod flood;
