@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod lifecycle;
 mod opened;
+mod owner;
 mod read;
 mod value;
 mod write;

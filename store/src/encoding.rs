@@ -6,8 +6,9 @@ mod balance;
 mod chunk;
 mod number;
 
-pub(crate) use balance::{decode_balance, decode_stamp, encode_balance};
-pub(crate) use chunk::{decode_entries, decode_facts, encode_digests, encode_lines};
+pub(crate) use balance::{decode_balance, decode_stamp, encode_balance, read_balance};
+pub(crate) use chunk::{columns, decode_entries, decode_facts, encode_both, encode_digests, encode_lines};
+pub(crate) use number::Reader;
 
 /// Stored bytes that no version of this program wrote, or that a newer one did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -47,6 +47,9 @@ pub(super) const BACKGROUND_THREADS: usize = 2;
 pub(super) const MAX_OPEN_FILES: usize = 256;
 /// A chunk column from this size on is kept outside of the sorted files, so that compaction does not copy it.
 pub(super) const SEPARATE_FROM_BYTES: u32 = 1024;
+/// A chunk of at most so many bytes, about three launches, is one row with its lines. A worker that loads a window reads past
+/// them, so they must not be many; and it stays below what is kept outside.
+pub(super) const MOST_BYTES_OF_ONE_ROW: usize = 768;
 /// Readers at once: more threads than disks and cores can serve only wait for each other.
 pub(super) const READS_AT_ONCE: usize = 16;
 /// Loads and commits at once: one for each lane of a large installation.

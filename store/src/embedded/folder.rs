@@ -10,7 +10,7 @@ use super::config::PROBE_BYTES;
 use crate::{StoreError, StoreErrorKind};
 
 /// Version of keys and values; another one is not read.
-const FORMAT_VERSION: &str = "2";
+const FORMAT_VERSION: &str = "3";
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_TEXT: &str = "saldo embedded store, format version ";
 const LOCK_FILE: &str = "LOCK";

@@ -1,13 +1,14 @@
-//! Journals: the union of a window's chunks, without repeats.
+//! Journals: the union of a window's chunks, without repeats. `chunks` has every chunk's digests; its lines stand there, too, if it
+//! is short, and in `lines` otherwise.
 
-use fjall::{Readable, Snapshot};
+use fjall::{Readable, Snapshot, UserValue};
 use ledger::WindowKey;
 use protocol::load::{JournalEntry, WindowLoaded};
 
 use super::{keys, opened::Opened};
 use crate::{
     LaunchesPage, StoreError,
-    encoding::{Damaged, decode_entries},
+    encoding::{Damaged, columns, decode_entries},
     page::{Page, Wanted},
 };
 
@@ -17,11 +18,11 @@ pub(super) fn load(opened: &Opened, snapshot: &Snapshot, window: &WindowKey) -> 
     keys::window_prefix(&mut prefix, window);
     let mut entries: Vec<JournalEntry> = Vec::new();
     // Most windows that a replay asks for are new; the mark tells that by one read instead of a scan.
-    if snapshot.contains_key(&opened.digests, &prefix)? {
-        for item in snapshot.prefix(&opened.digests, &prefix) {
-            let (key, digests) = item.into_inner()?;
+    if snapshot.contains_key(&opened.chunks, &prefix)? {
+        for item in snapshot.prefix(&opened.chunks, &prefix) {
+            let (key, value) = item.into_inner()?;
             if key.len() > prefix.len() {
-                decode_entries(&digests, &mut entries)?;
+                decode_entries(columns(&value)?.0, &mut entries)?;
             }
         }
     }
@@ -52,16 +53,23 @@ fn collect_class(
     let (mut start, mut end) = (prefix.to_vec(), prefix.to_vec());
     keys::put_class_start(&mut start, class, page.wanted.after.unwrap_or_default());
     end.push(class + 1);
-    for item in snapshot.range(&opened.lines, start..end) {
-        let (key, lines) =
+    for item in snapshot.range(&opened.chunks, start..end) {
+        let (key, value) =
             item.into_inner_if(|key| keys::decode_chunk(key).is_ok_and(|(_, last)| page.wanted.is_behind(last)))?;
         let (first, _) = keys::decode_chunk(&key)?;
         if first.sequence > page.wanted.upto || page.is_full_before(first) {
             break;
         }
-        let Some(lines) = lines else { continue };
-        let digests = snapshot.get(&opened.digests, &key)?.ok_or(Damaged { what: "journal chunk" })?;
-        page.add(&digests, &lines)?;
+        let Some(value) = value else { continue };
+        let (digests, lines) = columns(&value)?;
+        match lines {
+            Some(lines) => page.add(digests, lines)?,
+            None => page.add(digests, &separate_lines(opened, snapshot, &key)?)?,
+        }
     }
     Ok(())
+}
+
+fn separate_lines(opened: &Opened, snapshot: &Snapshot, key: &[u8]) -> Result<UserValue, StoreError> {
+    Ok(snapshot.get(&opened.lines, key)?.ok_or(Damaged { what: "journal chunk" })?)
 }

@@ -5,14 +5,14 @@
 //! | balances | spread, tenant 0, account 0, then a row (below) |
 //! | rollups | tenant 0, partition, then a row |
 //! | accounts | tenant 0, account |
-//! | digests, lines | spread, tenant 0, account 0, date, span class, first, last |
+//! | chunks, lines | spread, tenant 0, account 0, date, span class, first, last |
 //! | partitions | partition, kind of row |
 //!
 //! The **spread** is the beginning of a digest of the two names. Nobody reads balances or journals across accounts, so that
 //! their order is free; names that begin alike make every comparison in the database's memory follow two pointers, the
 //! spread decides nearly all of them by the four bytes that stand in the list itself.
 //!
-//! A row is 0 for the static `applied`, or grain, start and currency. Names hold no zero byte, so that one behind a name
+//! A row is 0 for the owner's own (its static `applied`, and the rows that stand in it), or grain, start and currency. Names hold no zero byte, so that one behind a name
 //! keeps the order of names where one is the beginning of another. Numbers are big-endian; days are shifted so that those
 //! before 1970 come first.
 //!
@@ -34,7 +34,7 @@ pub(super) const USUAL_KEY_BYTES: usize = 192;
 const STATIC: u8 = 0;
 /// Days since 1970 are shifted by this: negative ones come first.
 const SIGN: u32 = 1 << 31;
-const ROW_BYTES: usize = 1 + 4 + 3;
+pub(super) const ROW_BYTES: usize = 1 + 4 + 3;
 const PLACE_BYTES: usize = 8 + 4;
 const CHUNK_SUFFIX_BYTES: usize = 1 + 2 * PLACE_BYTES;
 /// Span classes: the bytes of a span that are not zero in front, 0 to 8.

@@ -1,7 +1,7 @@
 //! Reads: each call sees one moment, for a plain read can see half a batch.
 
 use fjall::{Keyspace, Readable, Snapshot};
-use ledger::{Account, Balance, BusinessDate, Currency, Grain, RowKey, Tenant};
+use ledger::{Account, Balance, BusinessDate, Grain, RowKey, Tenant};
 use protocol::{
     commit::{PartitionState, Progress},
     load::{LoadRequest, Loaded, RowsLoaded, RowsWanted},
@@ -12,7 +12,8 @@ use super::{
     journal,
     keys::{self, PartitionRow},
     opened::Opened,
-    value::{Owner, from_json},
+    owner::Owner,
+    value::from_json,
 };
 use crate::{
     AccountRead, AccountView, StoreError,
@@ -90,7 +91,7 @@ fn wanted_rows<Name: Clone>(
     let lifetime = wanted.lifetime.then_some((Grain::Lifetime, BusinessDate::MIN));
     let mut rows = Vec::new();
     for (grain, start) in days.chain(months).chain(lifetime) {
-        rows_of_start(snapshot, keyspace, key, grain, start, &stored.currencies, &mut rows)?;
+        rows_of_start(snapshot, keyspace, key, (grain, start), &stored, &mut rows)?;
     }
     Ok(RowsLoaded { owner, applied: Some(stored.applied), rows })
 }
@@ -100,19 +101,22 @@ fn stored_owner(snapshot: &Snapshot, keyspace: &Keyspace, prefix: &[u8]) -> Resu
     Ok(stored.as_deref().map(Owner::decode).transpose()?)
 }
 
-/// The rows of one start, by one read a currency: a scan costs several times as much.
+/// The rows of one start, by one read a currency at most: a scan costs several times as much.
 fn rows_of_start(
     snapshot: &Snapshot,
     keyspace: &Keyspace,
     key: &mut Vec<u8>,
-    grain: Grain,
-    start: BusinessDate,
-    currencies: &[Currency],
+    (grain, start): (Grain, BusinessDate),
+    owner: &Owner,
     rows: &mut Vec<(RowKey, Balance)>,
 ) -> Result<(), StoreError> {
     let prefix_bytes = key.len();
-    for currency in currencies {
+    for currency in &owner.currencies {
         let row = RowKey { grain, start, currency: *currency };
+        if let Some(near) = owner.near(&row) {
+            rows.push((row, *near));
+            continue;
+        }
         keys::put_row(key, &row);
         let stored = snapshot.get(keyspace, &key);
         key.truncate(prefix_bytes);
@@ -156,9 +160,9 @@ fn owner_view(
     let mut rows = Vec::new();
     for &(grain, from, to) in ranges {
         if from == to {
-            rows_of_start(snapshot, keyspace, key, grain, from, &owner.currencies, &mut rows)?;
+            rows_of_start(snapshot, keyspace, key, (grain, from), &owner, &mut rows)?;
         } else if from < to {
-            scan(snapshot, keyspace, key, (grain, from, to), &mut rows)?;
+            scan(snapshot, keyspace, key, (grain, from, to), &owner, &mut rows)?;
         }
     }
     rows.sort_unstable_by_key(|(row, _)| *row);
@@ -171,6 +175,7 @@ fn scan(
     keyspace: &Keyspace,
     prefix: &[u8],
     (grain, from, to): (Grain, BusinessDate, BusinessDate),
+    owner: &Owner,
     rows: &mut Vec<(RowKey, Balance)>,
 ) -> Result<(), StoreError> {
     let (mut first, mut last) = (prefix.to_vec(), prefix.to_vec());
@@ -179,8 +184,14 @@ fn scan(
     last.push(keys::ABOVE_CURRENCIES);
     for item in snapshot.range(keyspace, first..last) {
         let (key, value) = item.into_inner()?;
-        rows.push((keys::decode_row(&key)?, decode_balance(&value)?));
+        let row = keys::decode_row(&key)?;
+        // A row of its own of the same key is from before.
+        if owner.near(&row).is_none() {
+            rows.push((row, decode_balance(&value)?));
+        }
     }
+    let is_wanted = |(row, _): &&(RowKey, Balance)| row.grain == grain && (from..=to).contains(&row.start);
+    rows.extend(owner.near_rows().iter().filter(is_wanted));
     Ok(())
 }
 

@@ -10,15 +10,17 @@ use protocol::{
 };
 
 use super::{
+    config::MOST_BYTES_OF_ONE_ROW,
     keys::{self, PartitionRow, USUAL_KEY_BYTES},
     lifecycle::Lifecycle,
     opened::Opened,
+    owner::Owner,
     read,
-    value::{Owner, from_json, to_json},
+    value::{from_json, to_json},
 };
 use crate::{
     GenerationRecord, StoreError, StoreErrorKind,
-    encoding::{decode_stamp, encode_balance, encode_digests, encode_lines},
+    encoding::{decode_stamp, encode_balance, encode_both, encode_digests, encode_lines},
 };
 
 /// Room for the batch's items that a commit has besides its rows.
@@ -153,11 +155,16 @@ impl<'store> Writer<'store> {
             if chunk.begins_window {
                 // The mark that the window has chunks: one a window, for it was written with whatever lies below.
                 keys::window_prefix(&mut self.key, &chunk.window);
-                self.batch.insert(&self.opened.digests, self.key.as_slice(), []);
+                self.batch.insert(&self.opened.chunks, self.key.as_slice(), []);
             }
             keys::chunk(&mut self.key, chunk);
-            self.batch.insert(&self.opened.digests, self.key.as_slice(), encode_digests(&chunk.facts));
-            self.batch.insert(&self.opened.lines, self.key.as_slice(), encode_lines(&chunk.facts));
+            let key = self.key.as_slice();
+            if let Some(both) = encode_both(&chunk.facts, MOST_BYTES_OF_ONE_ROW) {
+                self.batch.insert(&self.opened.chunks, key, both);
+            } else {
+                self.batch.insert(&self.opened.chunks, key, encode_digests(&chunk.facts));
+                self.batch.insert(&self.opened.lines, key, encode_lines(&chunk.facts));
+            }
         }
     }
 
@@ -186,42 +193,63 @@ impl<'store> Writer<'store> {
         Ok(())
     }
 
-    /// Static row and rows of the owner whose prefix is in `key`.
+    /// Own row and other rows of the owner whose prefix is in `key`.
     fn owner(&mut self, keyspace: &Keyspace, applied: u64, rows: &[(RowKey, Balance)]) -> Result<(), StoreError> {
-        let prefix_bytes = self.key.len();
-        let static_key = keys::static_row(&self.key);
-        let stored = self.snapshot.get(keyspace, &static_key)?;
+        let own_key = keys::static_row(&self.key);
+        let stored = self.snapshot.get(keyspace, &own_key)?;
         let mut owner = stored.as_deref().map_or(Ok(Owner::default()), Owner::decode)?;
-        let newer = stored.is_none() || applied > owner.applied;
         owner.applied = owner.applied.max(applied);
-        let mut changed = newer;
-        for (row, _) in rows {
-            changed |= owner.add(row.currency);
+        let far = if self.compare { owner.take(&self.newer(keyspace, &owner, rows)?) } else { owner.take(rows) };
+        let value = owner.encode();
+        if stored.as_deref() != Some(value.as_slice()) {
+            self.batch.insert(keyspace, own_key, value);
         }
-        if changed {
-            self.batch.insert(keyspace, static_key, owner.encode());
-        }
-        for (row, balance) in rows {
-            self.key.truncate(prefix_bytes);
-            keys::put_row(&mut self.key, row);
-            self.row(keyspace, balance)?;
+        for (row, balance) in far {
+            self.row(keyspace, &row, &balance);
         }
         Ok(())
     }
 
-    fn row(&mut self, keyspace: &Keyspace, balance: &Balance) -> Result<(), StoreError> {
-        if self.compare {
-            let stored = self.snapshot.get(keyspace, &self.key)?;
-            if let Some(stored) = stored
-                && decode_stamp(&stored)? >= balance.applied
-            {
-                return Ok(());
+    /// The rows that are newer than what is stored of them.
+    fn newer(
+        &mut self,
+        keyspace: &Keyspace,
+        owner: &Owner,
+        rows: &[(RowKey, Balance)],
+    ) -> Result<Vec<(RowKey, Balance)>, StoreError> {
+        let mut newer = Vec::with_capacity(rows.len());
+        for (row, balance) in rows {
+            let stored = match owner.near(row) {
+                Some(near) => Some(near.applied),
+                None => self.stored_stamp(keyspace, row)?,
+            };
+            if stored.is_none_or(|stored| stored < balance.applied) {
+                newer.push((*row, *balance));
             }
         }
+        Ok(newer)
+    }
+
+    fn stored_stamp(&mut self, keyspace: &Keyspace, row: &RowKey) -> Result<Option<u64>, StoreError> {
+        let stored = self.with_row_key(row, |writer| writer.snapshot.get(keyspace, &writer.key))?;
+        Ok(stored.as_deref().map(decode_stamp).transpose()?)
+    }
+
+    fn row(&mut self, keyspace: &Keyspace, row: &RowKey, balance: &Balance) {
         self.value.clear();
         encode_balance(&mut self.value, balance);
-        self.batch.insert(keyspace, self.key.as_slice(), self.value.as_slice());
-        Ok(())
+        self.with_row_key(row, |writer| {
+            writer.batch.insert(keyspace, writer.key.as_slice(), writer.value.as_slice());
+        });
+    }
+
+    /// Acts while `key`, which holds an owner's prefix, is that of a row of it.
+    fn with_row_key<T>(&mut self, row: &RowKey, act: impl FnOnce(&mut Self) -> T) -> T {
+        let prefix_bytes = self.key.len();
+        keys::put_row(&mut self.key, row);
+        let outcome = act(self);
+        self.key.truncate(prefix_bytes);
+        outcome
     }
 
     fn partition(&mut self, commit: &Commit) -> Result<(), StoreError> {

@@ -32,12 +32,18 @@ pub(crate) fn decode_stamp(bytes: &[u8]) -> Result<u64, Damaged> {
 /// The whole row.
 pub(crate) fn decode_balance(bytes: &[u8]) -> Result<Balance, Damaged> {
     let mut reader = Reader::new(bytes, WHAT);
+    let balance = read_balance(&mut reader)?;
+    reader.end()?;
+    Ok(balance)
+}
+
+/// A row among others: what [`encode_balance`] appended.
+pub(crate) fn read_balance(reader: &mut Reader<'_>) -> Result<Balance, Damaged> {
     reader.version(VERSION)?;
     let applied = reader.u64()?;
     let changed = Place { sequence: reader.u64()?, line: reader.u32()? };
     let (credit_count, debit_count) = (reader.u64()?, reader.u64()?);
     let (credits, debits) = (reader.i128()?, reader.i128()?);
-    reader.end()?;
     Ok(Balance { totals: Totals { credits, debits, credit_count, debit_count }, changed, applied })
 }
 

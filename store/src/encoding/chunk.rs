@@ -3,6 +3,9 @@
 //! Digests: place, kind, currency, id digest and content digest of each launch; a window is reloaded from them alone.
 //! Lines: amount and text of each launch, in the same order; compressed where that makes them shorter. It is done here and not by
 //! the database, which would do it twice (for its journal and for its files), the first time under the lock of all writes.
+//!
+//! Where a store keeps the columns as values of two rows, a short chunk can have both in one value: single launches, each of
+//! which is a chunk, write a row less.
 
 use std::borrow::Cow;
 
@@ -16,11 +19,16 @@ use super::{
 };
 
 const VERSION: u8 = 2;
+/// In place of the version of a first column: both columns follow.
+const BOTH: u8 = 3;
 const WHAT: &str = "journal chunk";
 /// Two digests, flags, and at least one byte each of sequence and line.
 const LEAST_ENTRY_BYTES: usize = 2 * 16 + 3;
 /// What an entry takes on the average, to size the buffer.
 const USUAL_ENTRY_BYTES: usize = LEAST_ENTRY_BYTES + 4;
+
+/// A number of 64 bits takes at most so many bytes.
+const MOST_NUMBER_BYTES: usize = 10;
 
 /// LZ4 does not make more than this of a byte: bounds what is set aside for damaged bytes.
 const MOST_EXPANSION: usize = 255;
@@ -61,6 +69,42 @@ fn put_kind_and_currency(bytes: &mut Vec<u8>, fact: &Fact, before: Option<Curren
 
 /// The lines column.
 pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
+    let plain = plain_text(facts);
+    let compressed = lz4_flex::block::compress(&plain);
+    let mut bytes = Vec::with_capacity(plain.len() / 2);
+    // What is as long as the plain text is the plain text.
+    put_lines(&mut bytes, facts.len(), plain.len(), if compressed.len() < plain.len() { &compressed } else { &plain });
+    bytes
+}
+
+/// Both columns as one value, if that has at most so many bytes. Not compressed: short lines do not become shorter.
+pub(crate) fn encode_both(facts: &[Fact], most_bytes: usize) -> Option<Vec<u8>> {
+    let least_bytes: usize = facts.iter().map(|fact| LEAST_ENTRY_BYTES + fact.line.len()).sum();
+    if least_bytes > most_bytes {
+        return None;
+    }
+    let (digests, plain) = (encode_digests(facts), plain_text(facts));
+    let mut bytes = Vec::with_capacity(digests.len() + plain.len() + 3 * MOST_NUMBER_BYTES);
+    bytes.push(BOTH);
+    put_u64(&mut bytes, digests.len() as u64);
+    bytes.extend_from_slice(&digests);
+    put_lines(&mut bytes, facts.len(), plain.len(), &plain);
+    (bytes.len() <= most_bytes).then_some(bytes)
+}
+
+/// The digests column of a value, and the lines column if that follows.
+pub(crate) fn columns(value: &[u8]) -> Result<(&[u8], Option<&[u8]>), Damaged> {
+    if value.first() != Some(&BOTH) {
+        return Ok((value, None));
+    }
+    let mut reader = Reader::new(value, WHAT);
+    reader.version(BOTH)?;
+    let length = reader.usize()?;
+    let digests = reader.take(length)?;
+    Ok((digests, Some(reader.take(reader.remaining())?)))
+}
+
+fn plain_text(facts: &[Fact]) -> Vec<u8> {
     let text_bytes: usize = facts.iter().map(|fact| fact.line.len()).sum();
     let mut plain = Vec::with_capacity(text_bytes + facts.len() * 8);
     for fact in facts {
@@ -68,14 +112,14 @@ pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
         put_u64(&mut plain, fact.line.len() as u64);
         plain.extend_from_slice(&fact.line);
     }
-    let mut bytes = Vec::with_capacity(plain.len() / 2);
+    plain
+}
+
+fn put_lines(bytes: &mut Vec<u8>, facts: usize, plain_bytes: usize, text: &[u8]) {
     bytes.push(VERSION);
-    put_u64(&mut bytes, facts.len() as u64);
-    put_u64(&mut bytes, plain.len() as u64);
-    let compressed = lz4_flex::block::compress(&plain);
-    // What is as long as the plain text is the plain text.
-    bytes.extend_from_slice(if compressed.len() < plain.len() { &compressed } else { &plain });
-    bytes
+    put_u64(bytes, facts as u64);
+    put_u64(bytes, plain_bytes as u64);
+    bytes.extend_from_slice(text);
 }
 
 /// The plain text behind the head of a lines column.
@@ -197,6 +241,14 @@ mod tests {
             let mut decoded = Vec::new();
             decode_facts(&digests, &lines, |_| true, |fact| decoded.push(fact)).unwrap();
             prop_assert_eq!(&decoded, &facts);
+            let both = encode_both(&facts, usize::MAX).unwrap();
+            prop_assert_eq!(encode_both(&facts, both.len() - 1), None);
+            let (first, second) = columns(&both).unwrap();
+            prop_assert_eq!(first, digests.as_slice());
+            let mut decoded = Vec::new();
+            decode_facts(first, second.unwrap(), |_| true, |fact| decoded.push(fact)).unwrap();
+            prop_assert_eq!(&decoded, &facts);
+            prop_assert_eq!(columns(&digests), Ok((digests.as_slice(), None)));
             for length in 0..digests.len() {
                 prop_assert!(decode_entries(&digests[..length], &mut Vec::new()).is_err());
             }
@@ -210,6 +262,9 @@ mod tests {
             let mut versioned = vec![VERSION];
             versioned.extend_from_slice(&bytes);
             let _ = decode_entries(&versioned, &mut Vec::new());
+            versioned[0] = BOTH;
+            let _ = columns(&versioned);
+            versioned[0] = VERSION;
             let _ = decode_facts(&versioned, &versioned, |_| true, |_| ());
         }
     }

@@ -26,7 +26,7 @@ fn low_bits(number: impl Into<u128>) -> u8 {
 }
 
 /// Reads a value front to back.
-pub(super) struct Reader<'bytes> {
+pub(crate) struct Reader<'bytes> {
     rest: &'bytes [u8],
     what: &'static str,
 }
