@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use ledger::Digest;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
@@ -50,6 +50,11 @@ pub struct PublisherConfig {
     pub give_up_after_ms: u64,
     /// Messages sent and not yet acknowledged, in each lane.
     pub messages_in_flight: usize,
+    /// The same of all lanes together: enough that the log is never idle while an acknowledgement travels.
+    pub all_messages_in_flight: usize,
+    /// Longest wait of a lane for those of the others, in milliseconds. Turns come after the few messages before; where they do
+    /// not, the log may not answer at all, and each lane must find that out by itself.
+    pub turn_patience_ms: u64,
 }
 
 impl Default for PublisherConfig {
@@ -62,6 +67,8 @@ impl Default for PublisherConfig {
             ack_timeout_ms: 2_000,
             give_up_after_ms: 10_000,
             messages_in_flight: 1,
+            all_messages_in_flight: 2,
+            turn_patience_ms: 100,
         }
     }
 }
@@ -169,9 +176,12 @@ impl Publisher {
         let bounds = Bounds::new(&config, server_bytes);
         let closing = watch::Sender::new(None);
         let tasks = TaskTracker::new();
+        let turns = Arc::new(Semaphore::new(config.all_messages_in_flight.max(1)));
         let start_lane = |partition| {
             let queue = Arc::new(LaneQueue::new(bounds));
-            let lane = Lane::new(log.clone(), partition, Arc::clone(&queue), config.clone(), closing.subscribe());
+            let turns = Arc::clone(&turns);
+            let lane =
+                Lane::new(log.clone(), partition, Arc::clone(&queue), turns, config.clone(), closing.subscribe());
             let in_task = Arc::clone(&queue);
             tasks.spawn(async move {
                 match lane.await {

@@ -1,11 +1,14 @@
 //! The task of one lane: what gathers while a message is on its way leaves with the next.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{Subject, client::PublishErrorKind as SendErrorKind};
 use futures_util::StreamExt;
 use retry::Backoff;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, timeout},
+};
 use tracing::{info, warn};
 
 use super::{
@@ -27,7 +30,8 @@ const GATHER_ROUNDS: u32 = 4;
 pub(super) struct Lane {
     log: Log,
     partition: u16,
-    queue: std::sync::Arc<LaneQueue>,
+    queue: Arc<LaneQueue>,
+    turns: Arc<Semaphore>,
     subject: Subject,
     inbox: String,
     answers: async_nats::Subscriber,
@@ -38,6 +42,7 @@ pub(super) struct Lane {
     max_in_flight: usize,
     /// Batches of the last message; 0 once nothing waited.
     last_batches: usize,
+    turn_patience: Duration,
     ack_timeout: Duration,
     give_up_after: Duration,
 }
@@ -45,6 +50,8 @@ pub(super) struct Lane {
 /// A message sent and not yet acknowledged.
 struct InFlight {
     number: u64,
+    /// Given back when the message has its outcome, or is in trouble.
+    turn: Option<OwnedSemaphorePermit>,
     message: Message,
     started: Instant,
     /// When something must be done if no answer comes.
@@ -68,7 +75,8 @@ impl Lane {
     pub(super) async fn new(
         log: Log,
         partition: u16,
-        queue: std::sync::Arc<LaneQueue>,
+        queue: Arc<LaneQueue>,
+        turns: Arc<Semaphore>,
         config: PublisherConfig,
         closing: watch::Receiver<Option<Instant>>,
     ) -> Result<Self, async_nats::SubscribeError> {
@@ -81,6 +89,7 @@ impl Lane {
             log,
             partition,
             queue,
+            turns,
             subject: Subject::from(subjects::lane_subject(partition)),
             inbox,
             answers,
@@ -90,6 +99,7 @@ impl Lane {
             sent_messages: 0,
             max_in_flight: config.messages_in_flight.max(1),
             last_batches: 0,
+            turn_patience: Duration::from_millis(config.turn_patience_ms),
             ack_timeout: Duration::from_millis(config.ack_timeout_ms),
             give_up_after: Duration::from_millis(config.give_up_after_ms.max(config.ack_timeout_ms)),
         })
@@ -149,8 +159,19 @@ impl Lane {
         }
     }
 
+    /// Waits until few enough messages of all lanes are on their way. The log stores one after the other, whatever their lanes: a
+    /// message sent sooner would only wait there, closed to those who come meanwhile.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(self.turn_patience, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()
+    }
+
     /// Sends the next message, if something waits and the lane is not in trouble.
     async fn send_next(&mut self) -> bool {
+        if self.queue.waiting() == 0 {
+            self.last_batches = 0;
+            return false;
+        }
+        let turn = self.turn().await;
         if self.last_batches > 1 && self.in_flight.is_empty() {
             self.gather().await;
         }
@@ -163,6 +184,7 @@ impl Lane {
         self.sent_messages += 1;
         let mut message = InFlight {
             number: self.sent_messages,
+            turn,
             message: Message::pack(self.partition, self.log.stream_name(), batches),
             started: now,
             due: now + self.ack_timeout,
@@ -189,7 +211,7 @@ impl Lane {
         let reply = format!("{}.{}", self.inbox, message.number);
         let (headers, payload) = (message.message.headers.clone(), message.message.payload.clone());
         let handing_over = client.inner().publish_with_reply_and_headers(self.subject.clone(), reply, headers, payload);
-        match tokio::time::timeout(self.ack_timeout, handing_over).await {
+        match timeout(self.ack_timeout, handing_over).await {
             Ok(Ok(())) => {
                 message.attempts += 1;
                 message.unclear += 1;
@@ -262,6 +284,7 @@ impl Lane {
         let age = now.saturating_duration_since(message.started);
         let in_trouble = age >= self.ack_timeout;
         if in_trouble {
+            message.turn = None;
             self.trouble(&message.last_trouble);
         }
         if age >= self.give_up_after || (in_trouble && message.unclear == 0) {
@@ -286,7 +309,9 @@ impl Lane {
         }
     }
 
-    fn end(&mut self, message: InFlight, end: End) {
+    fn end(&mut self, mut message: InFlight, end: End) {
+        // The next lane packs while those who waited for this message are told.
+        message.turn = None;
         match end {
             End::Stored { sequence, duplicate } => {
                 self.recovered();

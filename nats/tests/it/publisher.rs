@@ -1,7 +1,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use nats::{LogSettings, PublishErrorKind, Publisher, PublisherConfig, ReaderSettings};
-use testkit::NatsServer;
+use testkit::{NatsServer, wait_until_async};
 use tokio::time::Instant;
 
 use crate::{PATIENCE, batch, connect, foreign_client, new_log, next_message, patient, publish, read_lines, settings};
@@ -207,5 +207,56 @@ async fn eight_publishers_share_the_lanes_and_nothing_is_lost_or_doubled() {
         let lines = read_lines(&mut log.reader(partition, 1, ReaderSettings::default()), 800).await;
         let distinct: HashSet<_> = lines.iter().collect();
         assert_eq!((lines.len(), distinct.len()), (800, 800));
+    }
+}
+
+/// Lets the lanes do all that they can without an answer.
+async fn let_lanes_run() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn lanes_take_turns_and_gather_until_theirs_comes() {
+    let mut server = NatsServer::start().unwrap();
+    let log = new_log(&server, 2).await;
+    let config = PublisherConfig { all_messages_in_flight: 1, turn_patience_ms: 60_000, ..patient() };
+    let publisher = Publisher::start(log.clone(), config);
+    // The lanes are there.
+    for lane in 0..2 {
+        publish(&publisher, lane, batch(&format!("first{lane}"), 1)).await.unwrap();
+    }
+    server.stop_signal().unwrap();
+    let before = publisher.submit(0, batch("before", 1)).unwrap();
+    let_lanes_run().await;
+    let one = publisher.submit(1, batch("one", 1)).unwrap();
+    let_lanes_run().await;
+    let other = publisher.submit(1, batch("other", 1)).unwrap();
+    let_lanes_run().await;
+    server.continue_signal().unwrap();
+    let (before, one, other) = (before.await.unwrap(), one.await.unwrap(), other.await.unwrap());
+    assert!(before.sequence < one.sequence);
+    assert_eq!((one.sequence, one.first_line, other.first_line), (other.sequence, 1, 2));
+}
+
+#[tokio::test]
+async fn a_lane_whose_turn_does_not_come_goes_without() {
+    let mut server = NatsServer::start().unwrap();
+    let log = new_log(&server, 2).await;
+    let config = PublisherConfig { all_messages_in_flight: 1, turn_patience_ms: 10, ack_timeout_ms: 500, ..patient() };
+    let publisher = Publisher::start(log.clone(), config);
+    server.stop_signal().unwrap();
+    let receipts = [0, 1].map(|lane| publisher.submit(lane, batch(&format!("here{lane}"), 1)).unwrap());
+    // Both lanes have sent and miss the answer: neither takes anything more.
+    wait_until_async("both lanes to be in trouble", PATIENCE, || async {
+        let refused = |lane| publisher.submit(lane, batch("more", 1)).is_err();
+        (refused(0) && refused(1)).then_some(())
+    })
+    .await
+    .unwrap();
+    server.continue_signal().unwrap();
+    for receipt in receipts {
+        receipt.await.unwrap();
     }
 }
