@@ -92,8 +92,8 @@ struct Services {
 impl Services {
     /// The aggregator first: what it finds on the log is being folded while the others start.
     async fn start(plan: &Plan<'_>, listeners: Listeners, steps: &Steps) -> anyhow::Result<Self> {
-        let ground = Ground::prepare(plan, listeners.nats, steps).await?;
         let background = Background::start()?;
+        let ground = Ground::prepare(plan, listeners.nats, &background, steps).await?;
         Ok(Self {
             aggregator: start_aggregator(plan, &ground, listeners.aggregator, &background, steps)?,
             query: start_query(plan, &ground, listeners.query, steps)?,
@@ -183,7 +183,12 @@ struct Ground {
 }
 
 impl Ground {
-    async fn prepare(plan: &Plan<'_>, address: SocketAddr, steps: &Steps) -> anyhow::Result<Self> {
+    async fn prepare(
+        plan: &Plan<'_>,
+        address: SocketAddr,
+        background: &Background,
+        steps: &Steps,
+    ) -> anyhow::Result<Self> {
         let client_config = nats_client::config(&address.to_string(), "saldo up");
         let client = Client::connect(&client_config).await?;
         let log = make_log(plan, &client).await?;
@@ -191,7 +196,7 @@ impl Ground {
         steps.done("log", format_args!("{lanes} lanes, at most {}", readable(plan.log_max_bytes)));
         let parked_max_bytes = log::parked_max_bytes(log_max_bytes(plan));
         let parked = Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: parked_max_bytes }).await?;
-        let store = open_store(plan.store).await?;
+        let store = open_store(plan.store, background).await?;
         steps.done("store", plan.store.display());
         Ok(Self { client_config, client, log, parked, store })
     }
@@ -266,9 +271,10 @@ async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
     }
 }
 
-/// Opening reads what was not sorted yet, so that it may block for a while.
-async fn open_store(folder: &Path) -> anyhow::Result<Arc<dyn Store>> {
+/// Opening reads what was not sorted yet, so that it may block for a while. The threads that sort and merge files begin where it
+/// is opened, and give way as the aggregator does: what they do is of no hurry to anybody who waits.
+async fn open_store(folder: &Path, background: &Background) -> anyhow::Result<Arc<dyn Store>> {
     let config = EmbeddedConfig::new(folder);
-    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(config)).await;
+    let opened = background.handle().spawn_blocking(move || EmbeddedStore::open(config)).await;
     Ok(Arc::new(opened.context("opening the store broke down")??))
 }
