@@ -107,8 +107,8 @@ impl BodyConfig {
     }
 }
 
-/// `SALDO_INGEST_QUEUE_ENTRIES`, `…_QUEUE_BYTES`, `…_ACK_TIMEOUT_MS`, `…_GIVE_UP_MS`, `…_MESSAGES_IN_FLIGHT`: see
-/// [`PublisherConfig`]; a message's own bounds are part of the wire form and not configurable.
+/// `SALDO_INGEST_QUEUE_ENTRIES`, `…_QUEUE_BYTES`, `…_ACK_TIMEOUT_MS`, `…_GIVE_UP_MS`, `…_MESSAGES_IN_FLIGHT`,
+/// `…_ALL_MESSAGES_IN_FLIGHT`: see [`PublisherConfig`]; a message's own bounds are part of the wire form and not configurable.
 fn publisher(variables: &Variables) -> Result<PublisherConfig, ConfigError> {
     let default = PublisherConfig::default();
     let number = |name, default, least, most| variables.number(name, default, least..=most);
@@ -118,6 +118,12 @@ fn publisher(variables: &Variables) -> Result<PublisherConfig, ConfigError> {
         ack_timeout_ms: variables.number("SALDO_INGEST_ACK_TIMEOUT_MS", default.ack_timeout_ms, 10..=60_000)?,
         give_up_after_ms: variables.number("SALDO_INGEST_GIVE_UP_MS", default.give_up_after_ms, 100..=100_000)?,
         messages_in_flight: number("SALDO_INGEST_MESSAGES_IN_FLIGHT", default.messages_in_flight, 1, 16)?,
+        all_messages_in_flight: number(
+            "SALDO_INGEST_ALL_MESSAGES_IN_FLIGHT",
+            default.all_messages_in_flight,
+            1,
+            1_024,
+        )?,
         ..default
     })
 }
