@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     binaries::{cassandra_jars, java, workspace_folder},
-    ports::free_ports,
+    ports::lasting_ports,
     process::ChildProcess,
     temp_folder,
     wait::wait_until,
@@ -76,7 +76,7 @@ impl CassandraOptions {
     /// # Errors
     /// When Java or the server's files are missing (with the remedy), or with its output when it does not come up.
     pub fn start(self) -> anyhow::Result<Cassandra> {
-        let [port, storage_port] = free_ports()?;
+        let [port, storage_port] = lasting_ports()?;
         let address = self.address.unwrap_or_else(|| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
         let mut server = Cassandra { options: self, address, storage_port, folder: temp_folder()?, process: None };
         if server.options.is_guarded {

@@ -5,6 +5,7 @@
 
 mod binaries;
 mod cassandra;
+mod nats_cluster;
 mod nats_server;
 mod open_files;
 mod ports;
@@ -14,6 +15,7 @@ mod wait;
 
 pub use binaries::{cargo_binary, nats_cli, nats_server_binary, workspace_folder};
 pub use cassandra::{CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraOptions};
+pub use nats_cluster::NatsCluster;
 pub use nats_server::{NatsServer, NatsServerOptions};
 pub use open_files::allow_open_files;
 pub use ports::{free_port, free_ports, lasting_ports};
