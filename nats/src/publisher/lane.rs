@@ -126,7 +126,9 @@ impl Lane {
     async fn wait(&mut self, closing: Option<Instant>) -> bool {
         let may_send = self.in_flight.len() < self.max_in_flight && self.queue.takes();
         let due = self.in_flight.iter().map(|message| message.due).min();
-        let deadline = due.into_iter().chain(closing).min();
+        // Cut off, with nothing on its way: no answer comes and the connection may be good, so that only another look helps.
+        let look = (self.in_flight.is_empty() && !self.queue.takes()).then(Instant::now);
+        let deadline = due.into_iter().chain(look).chain(closing).min();
         tokio::select! {
             biased;
             answer = self.answers.next() => match answer {

@@ -8,11 +8,11 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use nats::{PublishErrorKind, Publisher, PublisherConfig, ReadEvent, ReaderSettings};
-use testkit::{NatsServer, wait_until_async};
+use nats::{Log, LogSettings, PublishErrorKind, Publisher, PublisherConfig, ReadEvent, ReaderSettings};
+use testkit::{NatsCluster, NatsServer, wait_until_async};
 use tokio::task::JoinHandle;
 
-use crate::{PATIENCE, batch, foreign_client, new_log, next_event, next_message, patient, publish};
+use crate::{PATIENCE, batch, connect, foreign_client, new_log, next_event, next_message, patient, publish, settings};
 
 /// Publishes one line after the other until told to stop; returns what was acknowledged.
 fn keep_publishing(publisher: Publisher, name: String, stop: Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
@@ -118,6 +118,42 @@ async fn a_server_that_stands_still_is_trouble_at_once_and_healed_by_itself() {
     }
     assert_eq!(text.matches("sent.0").count(), 1, "sent several times, stored once: {text}");
     assert!(!text.contains("q0") && !text.contains("refused"), "{text}");
+}
+
+/// While a log has no leader nobody acknowledges or answers, and connections to the other servers stay as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_another_leader_is_found_on_the_same_connection() {
+    const LANES: u16 = 8;
+    let mut cluster = NatsCluster::start().unwrap();
+    let client = connect(cluster.node("nats-1").unwrap()).await;
+    let three = LogSettings { replicas: 3, ..settings(LANES) };
+    let made = || async { Log::ensure(&client, &three).await.ok() };
+    let log = wait_until_async("a log of three copies", PATIENCE, made).await.unwrap();
+    let leader = leader(&foreign_client(cluster.node("nats-1").unwrap()).await, log.stream_name()).await;
+    let other = ["nats-1", "nats-2"].into_iter().find(|name| *name != leader).unwrap();
+    let log = Log::open(&connect(cluster.node(other).unwrap()).await, 1).await.unwrap();
+    let config = PublisherConfig { ack_timeout_ms: 1_000, give_up_after_ms: 1_000, ..PublisherConfig::default() };
+    let publisher = Publisher::start(log, config);
+    for lane in 0..LANES {
+        let acknowledged = || async { publish(&publisher, lane, batch("before", 1)).await.ok() };
+        wait_until_async("an acknowledgement", PATIENCE, acknowledged).await.unwrap();
+    }
+    cluster.node(&leader).unwrap().kill().unwrap();
+    let unanswered: Vec<_> =
+        (0..LANES).map(|lane| publisher.submit(lane, batch(&format!("lost-{lane}"), 1)).unwrap()).collect();
+    for receipt in unanswered {
+        receipt.await.unwrap_err();
+    }
+    for lane in 0..LANES {
+        let acknowledged = || async { publish(&publisher, lane, batch(&format!("after-{lane}"), 1)).await.ok() };
+        wait_until_async("an acknowledgement by the next leader", PATIENCE, acknowledged).await.unwrap();
+    }
+}
+
+/// The server that leads the stream.
+async fn leader(client: &async_nats::Client, stream: &str) -> String {
+    let stream = async_nats::jetstream::new(client.clone()).get_stream(stream).await.unwrap();
+    stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
