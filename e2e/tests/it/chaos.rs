@@ -3,7 +3,9 @@
 //!
 //! | module | |
 //! |---|---|
+//! | [`tested`] | what can be broken: a stage, or machines |
 //! | [`stage`] | the pipeline of a round: killed, started again, its nats-server signalled |
+//! | [`probes`] | launches that show that all is well again |
 //! | [`load`] | posting clients and readers, until the failures are over; then the verdict |
 //! | [`poster`] | posts, repeats or forgets, and writes down what it was told |
 //! | [`book`] | what was posted, and what of it was acknowledged |
@@ -30,11 +32,13 @@ mod load;
 mod poison;
 mod poster;
 mod prefixes;
+mod probes;
 mod readers;
 mod repeats;
 mod report;
 mod stage;
 mod stops;
+mod tested;
 mod verdict;
 mod wrong_logs;
 

@@ -5,11 +5,15 @@ mod chaos;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod days;
 #[cfg(test)]
 mod flood;
+#[cfg(test)]
+mod log;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

@@ -1,26 +1,20 @@
 //! The shipped binary, started as a user starts it.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, ensure};
-use nats::{Client, ClientConfig, Log};
-use protocol::position::Position;
 use tempfile::TempDir;
 use testkit::ChildProcess;
 
-use crate::{client, small_disk::SmallDisk};
+use crate::{client::Client, log::LogAt, small_disk::SmallDisk};
 
-/// How long starting, stopping and applying may take on a busy machine.
+/// How long starting and stopping may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long one command of the `nats` CLI may take; some of its commands wait for a terminal.
-const CLI_PATIENCE_S: &str = "100";
 
 /// A running `saldo up` with data of its own.
 #[derive(Debug)]
@@ -132,42 +126,20 @@ impl Pipeline {
         tokio::task::spawn_blocking(stop).await?
     }
 
-    /// Waits until everything that is on the log now is in readable days.
-    pub async fn wait_until_applied(&self) -> anyhow::Result<()> {
-        let position = self.end_of_log().await?;
-        let client = client::Client::new(self)?;
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let answer = client.get("/v1/accounts?limit=1", Some(&position.to_string())).await?;
-            if answer.status == 200 {
-                return Ok(());
-            }
-            ensure!(answer.status == 503, "waiting for {position}: {answer:?}");
-            ensure!(tokio::time::Instant::now() < deadline, "{position} is not applied: {}", self.process.output());
-        }
+    /// Its log.
+    pub fn log(&self) -> LogAt {
+        LogAt::new(&self.nats)
     }
 
-    /// The last position of every lane.
-    async fn end_of_log(&self) -> anyhow::Result<Position> {
-        let config = client_config(&self.nats);
-        let log = Log::open(&Client::connect(&config).await?, 1).await?;
-        let mut lanes = BTreeMap::new();
-        for partition in 0..log.identity().partitions {
-            let end = log.lane_end(partition).await?;
-            lanes.insert(partition, end.map_or(0, |message| message.sequence));
-        }
-        Ok(Position { epoch: log.identity().epoch, lanes })
+    /// Waits until everything that is on the log now is in readable days.
+    pub async fn wait_until_applied(&self) -> anyhow::Result<()> {
+        let applied = self.log().wait_until_applied(&Client::new(self)?).await;
+        applied.with_context(|| self.process.output())
     }
 
     /// Runs the real `nats` CLI against the pipeline and returns what it printed.
     pub fn nats_cli(&self, arguments: &[&str], input: Option<&Path>) -> anyhow::Result<String> {
-        let mut command = Command::new("timeout");
-        command.arg(CLI_PATIENCE_S).arg(testkit::nats_cli()?).args(["--server", &self.nats]).args(arguments);
-        command.stdin(input.map_or_else(|| Ok(Stdio::null()), |file| File::open(file).map(Stdio::from))?);
-        let output = command.output().context("cannot run the nats CLI")?;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "nats {arguments:?} ended with {}: {errors}", output.status);
-        Ok(String::from_utf8(output.stdout)?)
+        self.log().nats_cli(arguments, input)
     }
 }
 
@@ -190,15 +162,4 @@ fn address(line: &str) -> anyhow::Result<String> {
     let from = line.find("http://").with_context(|| format!("no address in {line:?}"))?;
     let authority = line[from..].split('/').nth(2).with_context(|| format!("no address in {line:?}"))?;
     Ok(format!("http://{authority}"))
-}
-
-fn client_config(url: &str) -> ClientConfig {
-    ClientConfig {
-        url: url.to_owned(),
-        name: "e2e".to_owned(),
-        user: None,
-        password: None,
-        credentials_file: None,
-        connect_timeout_ms: 5_000,
-    }
 }

@@ -1,30 +1,30 @@
 //! Several aggregators over one log and one CQL store: how the lanes are spread, and what readers see while instances join,
 //! leave, die, and stand still. Every total is compared with a model at the end.
 
-mod cluster;
 mod probes;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use crate::{
+    cluster::{Cluster, Setup},
+    model::Model,
 };
-
-use testkit::wait_until_async;
-
-use crate::model::Model;
-use cluster::{Cluster, PARTITIONS};
 use probes::Probes;
+
+/// Lanes of the log.
+const PARTITIONS: u16 = 6;
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_are_shared_whoever_comes_and_goes() -> anyhow::Result<()> {
-    let mut cluster = Cluster::start().await?;
+    let mut cluster =
+        Cluster::start(Setup { partitions: PARTITIONS, servers_break: false, variables: Vec::new() }).await?;
     for name in ["one", "two", "three"] {
         cluster.join(name)?;
     }
-    even(&cluster, &[2, 2, 2]).await?;
+    cluster.wait_for_spread(&[2, 2, 2]).await?;
     let probes = Probes::start(&cluster)?;
     probes.seen_everywhere().await?;
 
@@ -42,7 +42,7 @@ async fn lanes_are_shared_whoever_comes_and_goes() -> anyhow::Result<()> {
 async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<()> {
     let began = Instant::now();
     cluster.join("four")?;
-    even(cluster, &[1, 1, 2, 2]).await?;
+    cluster.wait_for_spread(&[1, 1, 2, 2]).await?;
     probes.seen_everywhere().await?;
     let took = began.elapsed();
     let seen = probes.longest();
@@ -52,7 +52,7 @@ async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Resul
     let began = Instant::now();
     cluster.leave("two").await?;
     let left = began.elapsed();
-    even(cluster, &[2, 2, 2]).await?;
+    cluster.wait_for_spread(&[2, 2, 2]).await?;
     probes.seen_everywhere().await?;
     let seen = probes.longest();
     eprintln!("leave: gone after {left:.1?}, a launch was read at most {:.1?} after it was posted", seen.wait);
@@ -63,15 +63,15 @@ async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Resul
 async fn kill_one(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<()> {
     let began = Instant::now();
     cluster.kill("one")?;
-    held_by_others(cluster, "one").await?;
+    cluster.held_by_others("one").await?;
     let held = began.elapsed();
     probes.seen_everywhere().await?;
     let seen = began.elapsed();
     eprintln!("kill -9: all lanes held by others after {held:.1?}, every lane read anew after {seen:.1?}");
-    even(cluster, &[3, 3]).await?;
+    cluster.wait_for_spread(&[3, 3]).await?;
     probes.longest();
     cluster.join("five")?;
-    even(cluster, &[2, 2, 2]).await?;
+    cluster.wait_for_spread(&[2, 2, 2]).await?;
     probes.seen_everywhere().await
 }
 
@@ -79,46 +79,19 @@ async fn kill_one(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<()> 
 async fn stand_still(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<String> {
     let began = Instant::now();
     cluster.pause("three")?;
-    held_by_others(cluster, "three").await?;
+    cluster.held_by_others("three").await?;
     eprintln!("SIGSTOP: all lanes held by others after {:.1?}", began.elapsed());
     probes.seen_everywhere().await?;
-    even(cluster, &[3, 3]).await?;
+    cluster.wait_for_spread(&[3, 3]).await?;
     probes.longest();
     cluster.resume("three")?;
     probes.seen_everywhere().await?;
-    even(cluster, &[2, 2, 2]).await?;
+    cluster.wait_for_spread(&[2, 2, 2]).await?;
     probes.seen_everywhere().await?;
     let seen = probes.longest();
     eprintln!("SIGCONT: a launch was read at most {:.1?} after it was posted", seen.wait);
     anyhow::ensure!(seen.refusals == 0, "{} readers were sent away when it woke", seen.refusals);
     Ok(cluster.output("three"))
-}
-
-/// Waits until those who live hold so many lanes each, every lane is held once, and nothing else is on its way.
-async fn even(cluster: &Cluster, counts: &[usize]) -> anyhow::Result<()> {
-    let spread = async || {
-        let leases = cluster.leases_of_living().await?;
-        let mut held: Vec<usize> = leases.values().map(BTreeMap::len).collect();
-        held.sort_unstable();
-        (held == counts && leases.values().flat_map(BTreeMap::values).all(|is_held| *is_held)).then_some(())
-    };
-    let waited = wait_until_async(&format!("a spread of {counts:?}"), PATIENCE, spread).await;
-    if waited.is_err() {
-        anyhow::bail!("no spread of {counts:?}: {:?}\n{}", cluster.leases_of_living().await, cluster.outputs());
-    }
-    Ok(())
-}
-
-/// Waits until every lane is held by another than `name`.
-async fn held_by_others(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
-    let held = async || {
-        let leases = cluster.leases().await?;
-        let others = leases.iter().filter(|(instance, _)| *instance != name);
-        let held = others.flat_map(|(_, lanes)| lanes.iter()).filter(|(_, is_held)| **is_held);
-        let held: BTreeSet<u16> = held.map(|(lane, _)| *lane).collect();
-        (held.len() == usize::from(PARTITIONS)).then_some(())
-    };
-    wait_until_async("the others to hold every lane", PATIENCE, held).await
 }
 
 /// Both queries answer exactly what the model has.

@@ -41,6 +41,7 @@ pub struct Posted {
 pub struct Book {
     posted: Mutex<BTreeMap<Key, Vec<Posted>>>,
     latest: Mutex<BTreeMap<String, Position>>,
+    losses: Mutex<Vec<Instant>>,
     report: Mutex<Report>,
 }
 
@@ -73,6 +74,17 @@ impl Book {
     /// All that was posted.
     pub fn posted(&self) -> MutexGuard<'_, BTreeMap<Key, Vec<Posted>>> {
         self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called before the store loses rows that were readable. Nobody is promised then that what was read is read again:
+    /// only what a position covers, which a reader passes on. An answer may hold more than its position says.
+    pub fn note_loss(&self) {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    }
+
+    /// When the store lost rows, in order.
+    pub fn losses(&self) -> Vec<Instant> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What callers saw.

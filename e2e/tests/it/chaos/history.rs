@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::book::{Key, key};
 use crate::{
     client::TENANT,
+    log::LogAt,
     model::{Launch, Model, minor_units},
-    pipeline::Pipeline,
 };
 
 /// What one message of the log adds to an account: at least one launch.
@@ -38,8 +38,8 @@ pub struct History {
 
 impl History {
     /// Reads all lanes. Lines that are no launch of the test's tenant are left out.
-    pub fn read(pipeline: &Pipeline) -> anyhow::Result<Self> {
-        let text = pipeline.nats_cli(&["sub", "--stream", "LAUNCHES", "launches.>", "-T"], None)?;
+    pub fn read(log: &LogAt) -> anyhow::Result<Self> {
+        let text = log.read()?;
         let mut history = Self::default();
         let (mut sequence, mut partition) = (0, 0);
         for line in text.lines() {

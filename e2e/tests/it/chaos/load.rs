@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use anyhow::Context;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{task::JoinHandle, time::sleep};
 
@@ -17,7 +18,8 @@ use super::{
     poster::{Poster, Way},
     readers::{Observation, Reader},
     report::Report,
-    stage::{PAUSE, Stage},
+    stage::PAUSE,
+    tested::Tested,
     verdict::Verdict,
 };
 use crate::{
@@ -47,8 +49,9 @@ pub struct Load {
 
 impl Load {
     /// Starts all callers.
-    pub fn start(stage: &Stage, seed: u64) -> anyhow::Result<Self> {
-        let client = stage.client()?;
+    pub fn start(tested: &impl Tested, seed: u64) -> anyhow::Result<Self> {
+        let clients = tested.clients()?;
+        let client = clients.first().context("there is no query")?;
         let book = Arc::new(Book::default());
         let (stop_posting, stop_reading) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let post = |number: u64| {
@@ -56,12 +59,13 @@ impl Load {
             let poster = Poster { client: client.clone(), book: Arc::clone(&book), way };
             tokio::spawn(post_until_stopped(poster, seed, number, Arc::clone(&stop_posting)))
         };
-        let read = |number: u64| {
+        // Each reader stays with one query: that a position is passed on to another promises that position and no more.
+        let read = |(number, client): (u64, &Client)| {
             let reader = Reader::new(client.clone(), Arc::clone(&book), seed.wrapping_add(number));
             tokio::spawn(read_until_stopped(reader, Arc::clone(&stop_reading)))
         };
         let posting = (0..REPEATING + HASTY).map(post).collect();
-        let reading = (0..READERS).map(read).collect();
+        let reading = (0..READERS).zip(clients.iter().cycle()).map(read).collect();
         Ok(Self { book: Arc::clone(&book), posting, reading, stop_posting, stop_reading })
     }
 
@@ -70,36 +74,41 @@ impl Load {
         Poster { client, book: Arc::clone(&self.book), way }
     }
 
-    /// The failures are over: ends the callers, waits until all is applied, and checks everything. The pipeline is
+    /// The failures are over: ends the callers, waits until all is applied, and checks everything. What was broken is
     /// stopped in the end.
-    pub async fn finish(self, stage: &mut Stage) -> anyhow::Result<Report> {
-        let report = self.judge(stage).await?;
-        stage.stop().await?;
+    pub async fn finish(self, tested: &mut impl Tested) -> anyhow::Result<Report> {
+        let report = self.judge(tested).await?;
+        tested.stop().await?;
         Ok(report)
     }
 
-    /// As [`Load::finish`], but the pipeline goes on.
-    pub async fn judge(self, stage: &Stage) -> anyhow::Result<Report> {
-        self.judge_with_history(stage).await.map(|(report, _)| report)
+    /// As [`Load::finish`], but everything goes on.
+    pub async fn judge(self, tested: &impl Tested) -> anyhow::Result<Report> {
+        self.judge_with_history(tested).await.map(|(report, _)| report)
     }
 
     /// The same, and the log as it stands, for checks of the scenario's own.
-    pub async fn judge_with_history(self, stage: &Stage) -> anyhow::Result<(Report, History)> {
+    pub async fn judge_with_history(self, tested: &impl Tested) -> anyhow::Result<(Report, History)> {
         self.stop_posting.store(true, Ordering::Relaxed);
         for task in self.posting {
             task.await??;
         }
-        stage.pipeline()?.wait_until_applied().await?;
+        let clients = tested.clients()?;
+        for client in &clients {
+            tested.log()?.wait_until_applied(client).await?;
+        }
         self.stop_reading.store(true, Ordering::Relaxed);
         let mut observed = Vec::new();
         for task in self.reading {
             observed.push(task.await??);
         }
-        let history = History::read(stage.pipeline()?)?;
+        let history = History::read(&tested.log()?)?;
         let verdict = Verdict { book: &self.book, history: &history };
-        verdict.check_log(stage)?;
+        verdict.check_log(tested.probes())?;
         verdict.check_observations(&observed)?;
-        verdict.check_days(&stage.client()?).await?;
+        for client in &clients {
+            verdict.check_days(client).await?;
+        }
         let report = self.book.report().clone();
         Ok((report, history))
     }

@@ -38,6 +38,7 @@ pub struct Observation {
     pub account: String,
     pub resource: Resource,
     pub asked_at: Instant,
+    pub answered_at: Instant,
     /// What was demanded.
     pub demanded: Option<Position>,
     /// Whether that was the position of this reader's last answer about this account.
@@ -80,6 +81,7 @@ impl Reader {
         let method = if demanded.is_some() { "GET demanding" } else { "GET" };
         self.book.report().saw(label(method, &answer), asked_at.elapsed());
         let Ok(answer) = answer else { return Ok(()) };
+        let answered_at = Instant::now();
         let answer = match answer.status {
             200 => Some(told(&answer)?),
             404 => None,
@@ -92,7 +94,8 @@ impl Reader {
             self.last.insert(account.clone(), told.position.clone());
         }
         if self.observed.len() < MAX_OBSERVED {
-            self.observed.push(Observation { account, resource, asked_at, demanded, passed_on, answer });
+            let observation = Observation { account, resource, asked_at, answered_at, demanded, passed_on, answer };
+            self.observed.push(observation);
         }
         Ok(())
     }

@@ -7,13 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
-use tokio::time::sleep;
+use anyhow::{Context, ensure};
 
-use super::report::Report;
+use super::{probes::Probes, report::Report, tested::Tested};
 use crate::{
     client::Client,
-    model::Launch,
+    log::LogAt,
     pipeline::{Data, Pipeline, Setup},
 };
 
@@ -29,7 +28,7 @@ pub struct Stage {
     setup: Setup,
     running: Option<Pipeline>,
     data: Data,
-    probes: u64,
+    probes: Probes,
 }
 
 impl Stage {
@@ -41,7 +40,8 @@ impl Stage {
     /// Starts one with a program or variables of one's choice, which later starts have, too. Its ports are chosen here.
     pub async fn with(setup: Setup) -> anyhow::Result<Self> {
         let setup = Setup { ports: testkit::lasting_ports()?, ..setup };
-        let mut stage = Self { setup, running: None, data: Arc::new(tempfile::tempdir()?), probes: 0 };
+        let probes = Probes::of(vec![PROBED.to_owned()]);
+        let mut stage = Self { setup, running: None, data: Arc::new(tempfile::tempdir()?), probes };
         stage.start().await?;
         Ok(stage)
     }
@@ -96,49 +96,26 @@ impl Stage {
 
     /// Posts a launch until it is acknowledged and reads it back: all is well, which is noted as that long after `since`.
     pub async fn wait_until_well(&mut self, since: Instant, report: &mut Report) -> anyhow::Result<()> {
-        self.probes += 1;
-        let launch = probe(self.probes);
-        let client = self.client()?;
-        let path = format!("/v1/accounts/{PROBED}/days/{}", launch.date);
-        let deadline = Instant::now() + PATIENCE;
-        let (mut position, mut last) = (None, String::new());
-        while Instant::now() < deadline {
-            let answer = match &position {
-                None => client.post(&launch).await,
-                Some(_) => client.get(&path, position.as_deref()).await,
-            };
-            match answer {
-                Ok(answer) if matches!(answer.status, 200 | 201) && position.is_none() => {
-                    position = answer.body["position"].as_str().map(str::to_owned);
-                }
-                Ok(answer) if answer.status == 200 => {
-                    ensure!(answer.body["currencies"][0]["credit_count"] == self.probes, "{answer:?}");
-                    report.well_again_after(since.elapsed());
-                    return Ok(());
-                }
-                other => {
-                    last = format!("{other:?}");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        bail!("not well again: {last}")
-    }
-
-    /// The launches that showed that all was well.
-    pub fn probes(&self) -> impl Iterator<Item = Launch> {
-        (1..=self.probes).map(probe)
+        report.well_again_after(self.probes.pass(&self.clients()?, since).await?);
+        Ok(())
     }
 }
 
-fn probe(number: u64) -> Launch {
-    Launch {
-        account: PROBED.to_owned(),
-        date: "2026-11-01".to_owned(),
-        id: format!("probe-{number}"),
-        credit: true,
-        currency: "BRL",
-        minor_units: 1,
+impl Tested for Stage {
+    fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        Ok(vec![self.client()?])
+    }
+
+    fn log(&self) -> anyhow::Result<LogAt> {
+        Ok(self.pipeline()?.log())
+    }
+
+    fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    async fn stop(&mut self) -> anyhow::Result<()> {
+        Self::stop(self).await
     }
 }
 

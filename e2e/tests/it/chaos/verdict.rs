@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the log | what was acknowledged stands on it, at or below the position that the answer named; nothing else counts but what was posted |
 //! | an answer | it is what some prefix of the log gives, one that ends with a message and reaches at least the position that the answer claims and the one that was demanded |
-//! | a reader that passes its last position on | nothing that it reads again is older than what it has read |
+//! | a reader that passes its last position on | nothing that it reads again is older than what it has read; once the store has lost rows, nothing is older than that position |
 //! | `complete: true` | everything that was acknowledged [`COMPLETE_WITHIN`] before the request is in the answer |
 //! | the days at the end | they equal a naive fold of the log: of two contents under one id the first |
 
@@ -21,8 +21,8 @@ use super::{
     history::{Account, History},
     load::LOADED,
     prefixes::{Prefix, prefixes_that_give},
+    probes::Probes,
     readers::{Observation, Resource, Told},
-    stage::{PROBED, Stage},
 };
 use crate::client::Client;
 
@@ -60,7 +60,7 @@ impl ReadSoFar {
 
 impl Verdict<'_> {
     /// The log has what was acknowledged, and nothing that was not posted.
-    pub fn check_log(&self, stage: &Stage) -> anyhow::Result<()> {
+    pub fn check_log(&self, probes: &Probes) -> anyhow::Result<()> {
         let posted = self.book.posted();
         for (key, contents) in &self.history.standing {
             if !key.0.starts_with(LOADED) {
@@ -79,8 +79,10 @@ impl Verdict<'_> {
             let named = acknowledged.position.lanes.values().max().copied().unwrap_or(0);
             ensure!(*first <= named, "it stands at {first}: {posted:?}");
         }
-        let probes = stage.probes().count();
-        ensure!(self.history.model.count_of(PROBED) == probes, "not all {probes} probes count");
+        for account in probes.accounts() {
+            let (counted, posted) = (self.history.model.count_of(account), probes.rounds());
+            ensure!(counted == posted, "{counted} of {posted} probes of {account} count");
+        }
         Ok(())
     }
 
@@ -88,7 +90,11 @@ impl Verdict<'_> {
     pub fn check_observations(&self, observed: &[Vec<Observation>]) -> anyhow::Result<()> {
         for reader in observed {
             let mut read = ReadSoFar::default();
+            let mut losses = self.book.losses().into_iter().peekable();
             for observation in reader {
+                while losses.next_if(|at| *at < observation.answered_at).is_some() {
+                    read.resources.clear();
+                }
                 self.check_observation(observation, &mut read).with_context(|| format!("{observation:?}"))?;
             }
         }
@@ -184,6 +190,7 @@ mod tests {
             account: "store-0".to_owned(),
             resource: Resource::Balance,
             asked_at: Instant::now() + COMPLETE_WITHIN * 2,
+            answered_at: Instant::now() + COMPLETE_WITHIN * 2,
             demanded: demanded.map(position),
             passed_on: demanded.is_some(),
             answer: Some(Told { position: position(claimed), complete: false, body }),
@@ -212,6 +219,20 @@ mod tests {
         let mut unknown = observation("0.00", 0, Some(3));
         unknown.answer = None;
         assert!(outcome(&book, vec![unknown]).contains("unknown, although"));
+    }
+
+    #[test]
+    fn after_a_loss_the_position_binds_and_not_what_was_read_beyond_it() {
+        let mut observed = vec![observation("2.00", 3, None)];
+        let book = Book::default();
+        book.note_loss();
+        observed[0].answered_at = book.losses()[0];
+        observed.push(observation("1.00", 3, Some(3)));
+        assert_eq!(outcome(&book, observed.clone()), "");
+        assert!(outcome(&Book::default(), observed.clone()).contains("older than 7"), "without a loss it binds");
+        observed[0].answer.as_mut().unwrap().position = Position::of_lane(1, 0, 7);
+        observed[1].demanded = Some(Position::of_lane(1, 0, 7));
+        assert!(outcome(&book, observed).contains("7 was demanded"));
     }
 
     #[test]

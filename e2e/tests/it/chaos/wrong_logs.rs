@@ -13,6 +13,7 @@ use testkit::wait_until_async;
 use super::{
     report::Report,
     stage::{PATIENCE, PROBED, Stage},
+    tested::Tested,
 };
 use crate::{
     client::Client,
@@ -85,7 +86,7 @@ async fn refused_then_healed(mut stage: Stage, launches: &[Launch], old: &str) -
     post(&stage.client()?, launches).await?;
     stage.pipeline()?.wait_until_applied().await?;
     let mut model = Model::default();
-    launches.iter().chain(&stage.probes().collect::<Vec<_>>()).for_each(|launch| model.add(launch));
+    launches.iter().chain(&stage.probes().launches().collect::<Vec<_>>()).for_each(|launch| model.add(launch));
     ensure!(model.count_of(PROBED) > 0, "nothing showed that all was well");
     stage.client()?.check(&model, None).await?;
     stage.stop().await?;

@@ -9,18 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use ledger::{Account, AccountKey, Tenant};
-use protocol::{lane::partition_of, position::Position};
+use protocol::position::Position;
 use rand::{SeedableRng, rngs::StdRng};
 use testkit::wait_until_async;
 use tokio::task::JoinHandle;
 
-use super::{
-    PATIENCE,
-    cluster::{Cluster, PARTITIONS},
-};
+use super::{PARTITIONS, PATIENCE};
 use crate::{
-    client::{Client, TENANT},
+    client::Client,
+    cluster::{Cluster, account_in},
     model::{Launch, Model, random_launch},
 };
 
@@ -58,7 +55,12 @@ impl Probes {
         let shared = Arc::new(Shared { rounds, ..Shared::default() });
         let probe = |partition: u16| {
             let client = clients[usize::from(partition) % clients.len()].clone();
-            let probe = Probe { client, account: account_of(partition)?, partition, shared: Arc::clone(&shared) };
+            let probe = Probe {
+                client,
+                account: account_in("store", partition, PARTITIONS)?,
+                partition,
+                shared: Arc::clone(&shared),
+            };
             anyhow::Ok(tokio::spawn(probe.run()))
         };
         let tasks = (0..PARTITIONS).map(probe).collect::<anyhow::Result<_>>()?;
@@ -145,14 +147,4 @@ impl Probe {
             ensure!(posted.elapsed() < PATIENCE, "lane {} does not go on: {answer:?}", self.partition);
         }
     }
-}
-
-/// An account that lies in this lane.
-fn account_of(partition: u16) -> anyhow::Result<String> {
-    let lies_there = |name: &String| {
-        let (Ok(tenant), Ok(account)) = (Tenant::parse(TENANT), Account::parse(name)) else { return false };
-        partition_of(&AccountKey { tenant, account }, PARTITIONS) == partition
-    };
-    let mut names = (0..1_000).map(|number| format!("store-{number}"));
-    names.find(lies_there).context("some account lies in every lane")
 }
