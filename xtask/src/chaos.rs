@@ -14,13 +14,13 @@ use std::{
 use crate::{
     executable::executable,
     run::{Outcome, cargo, output, run, shown_failure},
-    tools::{nats_cli, nats_server},
+    tools::{cassandra, nats_cli, nats_server},
 };
 use table::Table;
 
 /// Where the rounds are among the tests.
 const ROUNDS: &str = "chaos::scenario::";
-const USAGE: &str = "usage: cargo xtask chaos [--minutes N | --rounds N] [--seed S] [--only NAME]";
+const USAGE: &str = "usage: cargo xtask chaos [--minutes N | --rounds N] [--seed S] [--only NAME[:FAILURE,...]]";
 
 /// What was asked for.
 struct Plan {
@@ -52,7 +52,11 @@ impl Plan {
 /// Runs rounds, one scenario after the other and each time with the next seed, until the time is over or one fails.
 pub fn chaos(arguments: &[String]) -> Outcome {
     let plan = Plan::read(arguments)?;
-    let tools = [("SALDO_NATS_SERVER", nats_server::ensure()?), ("SALDO_NATS_CLI", nats_cli::ensure()?)];
+    let tools = [
+        ("SALDO_NATS_SERVER", nats_server::ensure()?),
+        ("SALDO_NATS_CLI", nats_cli::ensure()?),
+        ("SALDO_CASSANDRA_JARS", cassandra::ensure()?),
+    ];
     let binary = build()?;
     let scenarios = scenarios(&binary, plan.only.as_deref())?;
     let until = Instant::now().checked_add(Duration::from_secs(plan.minutes.saturating_mul(60)));
@@ -78,19 +82,29 @@ fn build() -> Outcome<PathBuf> {
     executable(&output(command.stderr(Stdio::inherit()))?).ok_or_else(|| "cargo named no executable".to_owned())
 }
 
-/// The names of all scenarios, or of the one that is wanted.
+/// The names of all scenarios, or the one that is wanted, as it was asked for.
 fn scenarios(binary: &Path, only: Option<&str>) -> Outcome<Vec<String>> {
     let listed = output(Command::new(binary).args(["--list", ROUNDS]))?;
     let names = listed.lines().filter_map(|line| line.strip_prefix(ROUNDS)?.strip_suffix(": test"));
-    let names: Vec<String> = names.filter(|name| only.is_none_or(|only| only == *name)).map(str::to_owned).collect();
+    let names: Vec<String> = match only {
+        None => names.map(str::to_owned).collect(),
+        Some(only) => names.filter(|name| *name == parts(only).0).map(|_| only.to_owned()).collect(),
+    };
     if names.is_empty() { Err("there is no such scenario".to_owned()) } else { Ok(names) }
+}
+
+/// A scenario's name, and those of its failures that are wanted where it has several: `machines:cql_rows_lost`.
+fn parts(scenario: &str) -> (&str, Option<&str>) {
+    scenario.split_once(':').map_or((scenario, None), |(name, failures)| (name, Some(failures)))
 }
 
 /// One round in a process of its own; its report goes into the table.
 fn round(binary: &Path, tools: &[(&str, PathBuf)], scenario: &str, seed: u64, table: &mut Table) -> Outcome {
     println!("chaos: {scenario} with seed {seed}");
     let mut command = Command::new(binary);
-    command.args([&format!("{ROUNDS}{scenario}"), "--exact", "--nocapture"]).envs(tools.iter().cloned());
+    let (name, failures) = parts(scenario);
+    command.args([&format!("{ROUNDS}{name}"), "--exact", "--nocapture"]).envs(tools.iter().cloned());
+    command.envs(failures.map(|failures| ("SALDO_CHAOS_FAILURES", failures)));
     command.env("SALDO_CHAOS_SEED", seed.to_string()).env("SALDO_CHAOS_LONG", "1").stderr(Stdio::inherit());
     let said = command.output().map_err(|error| format!("cannot run {}: {error}", binary.display()))?;
     let text = String::from_utf8_lossy(&said.stdout);

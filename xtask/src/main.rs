@@ -26,7 +26,8 @@ const USAGE: &str = "usage: cargo xtask <task> [arguments]
   bench [arguments]     measure Saldo beside its references: [--quick] [--only ROW]… [--seed S] [--partitions P]
                         [--json FILE]; rows: singles, bulk, replay, reads, visible, memory;
                         --parts runs the speed examples of the crates instead
-  chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N | --rounds N] [--seed S] [--only NAME]
+  chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N | --rounds N] [--seed S]
+                        [--only NAME[:FAILURE,...]]
   doctor                list the tools that are needed: found, or how to get them";
 
 fn main() -> ExitCode {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`tested`] | what can be broken: a stage, or machines |
 //! | [`stage`] | the pipeline of a round: killed, started again, its nats-server signalled |
+//! | [`machines`] | services of their own over three servers of NATS and one of CQL, any of which breaks |
 //! | [`probes`] | launches that show that all is well again |
 //! | [`load`] | posting clients and readers, until the failures are over; then the verdict |
 //! | [`poster`] | posts, repeats or forgets, and writes down what it was told |
@@ -29,6 +30,7 @@ mod full_disks;
 mod history;
 mod kills;
 mod load;
+mod machines;
 mod poison;
 mod poster;
 mod prefixes;
@@ -80,6 +82,7 @@ scenarios! {
     log_restored: super::wrong_logs::restored,
     bad_clients: super::bad_clients::broken,
     idle_connections: super::bad_clients::idle,
+    machines: super::machines::failures,
     poison: super::poison::of_every_kind,
     saldo_killed: super::kills::saldo,
     saldo_stopped: super::stops::saldo,
@@ -93,7 +96,8 @@ where
 {
     let seed = variable("SALDO_CHAOS_SEED")?.unwrap_or(DEFAULT_SEED);
     println!("chaos: {name} with seed {seed}");
-    let repeat = || format!("repeat it with: cargo xtask chaos --only {name} --seed {seed} --rounds 1");
+    let failures = env::var(machines::WANTED).map(|wanted| format!(":{wanted}")).unwrap_or_default();
+    let repeat = || format!("repeat it with: cargo xtask chaos --only {name}{failures} --seed {seed} --rounds 1");
     let report = round(seed).await.with_context(repeat)?;
     report.print();
     Ok(())

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -50,6 +50,12 @@ pub struct Load {
 impl Load {
     /// Starts all callers.
     pub fn start(tested: &impl Tested, seed: u64) -> anyhow::Result<Self> {
+        Self::start_with(tested, seed, PAUSE)
+    }
+
+    /// The same, with a pause of each caller after each answer. It bounds the log of a long outage, and the verdict, whose time
+    /// grows with answers times launches; nothing is waited for.
+    pub fn start_with(tested: &impl Tested, seed: u64, pause: Duration) -> anyhow::Result<Self> {
         let clients = tested.clients()?;
         let client = clients.first().context("there is no query")?;
         let book = Arc::new(Book::default());
@@ -57,12 +63,12 @@ impl Load {
         let post = |number: u64| {
             let way = if number < REPEATING { Way::Repeating } else { Way::Hasty };
             let poster = Poster { client: client.clone(), book: Arc::clone(&book), way };
-            tokio::spawn(post_until_stopped(poster, seed, number, Arc::clone(&stop_posting)))
+            tokio::spawn(post_until_stopped(poster, (seed, number), pause, Arc::clone(&stop_posting)))
         };
         // Each reader stays with one query: that a position is passed on to another promises that position and no more.
         let read = |(number, client): (u64, &Client)| {
             let reader = Reader::new(client.clone(), Arc::clone(&book), seed.wrapping_add(number));
-            tokio::spawn(read_until_stopped(reader, Arc::clone(&stop_reading)))
+            tokio::spawn(read_until_stopped(reader, pause, Arc::clone(&stop_reading)))
         };
         let posting = (0..REPEATING + HASTY).map(post).collect();
         let reading = (0..READERS).zip(clients.iter().cycle()).map(read).collect();
@@ -114,7 +120,12 @@ impl Load {
     }
 }
 
-async fn post_until_stopped(poster: Poster, seed: u64, client: u64, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+async fn post_until_stopped(
+    poster: Poster,
+    (seed, client): (u64, u64),
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(client));
     let mut posted = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -123,8 +134,7 @@ async fn post_until_stopped(poster: Poster, seed: u64, client: u64, stop: Arc<At
             1 => poster.post_array(&batch(&mut random, client, &mut posted)).await?,
             _ => poster.post(&launch(&mut random, client, &mut posted)).await?,
         }
-        // Bounds the log of a long outage; nothing is waited for.
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
     Ok(())
 }
@@ -153,11 +163,15 @@ fn contest(launch: &mut Launch, number: u64, client: u64) {
     launch.minor_units = i128::from(client) + 1;
 }
 
-async fn read_until_stopped(mut reader: Reader, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<Observation>> {
+async fn read_until_stopped(
+    mut reader: Reader,
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<Vec<Observation>> {
     while !stop.load(Ordering::Relaxed) {
         let asked_at = Instant::now();
         reader.read(asked_at).await?;
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
     Ok(reader.observed)
 }

@@ -39,6 +39,15 @@ impl Report {
         self.seen.keys().any(|what| what.contains(part))
     }
 
+    /// How many posts were taken, and how many were not although nothing was wrong with them.
+    pub fn posts(&self) -> (u64, u64) {
+        let of = |outcomes: &[&str]| {
+            let is_one = |what: &str| outcomes.iter().any(|outcome| what.starts_with(outcome));
+            self.seen.iter().filter(|(what, _)| is_one(what)).map(|(_, seen)| seen.count).sum()
+        };
+        (of(&["POST 20"]), of(&["POST 5", "POST connection", "POST no answer"]))
+    }
+
     /// The longest that any caller waited.
     pub fn longest_wait(&self) -> Duration {
         self.seen.values().map(|seen| seen.longest).max().unwrap_or_default()
