@@ -23,6 +23,9 @@ use crate::{client::ConnectionEvents, log::Log, subjects};
 const AGAIN_INITIAL_MS: u64 = 50;
 const AGAIN_MAX_MS: u64 = 2_000;
 
+/// How long a look at the log may take. One that went to a leader who died is never answered, the next one is.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How often in a row other tasks are let run without the queue growing, before a message leaves.
 const GATHER_ROUNDS: u32 = 4;
 
@@ -355,12 +358,13 @@ impl Lane {
             }
         }
         let verified = tokio::select! {
-            verified = self.log.verify() => verified,
+            verified = timeout(LOOK_TIMEOUT, self.log.verify()) => verified,
             Ok(()) = self.closing.changed() => return,
         };
         match verified {
-            Ok(()) => self.recovered(),
-            Err(error) => self.trouble(&error.to_string()),
+            Ok(Ok(())) => self.recovered(),
+            Ok(Err(error)) => self.trouble(&error.to_string()),
+            Err(_) => self.trouble("JetStream does not answer"),
         }
     }
 
