@@ -88,6 +88,8 @@ pub(crate) struct Metrics {
     pub(super) stopped_entries: ByLane<Counter>,
     pub(super) commits: ByLane<Counter>,
     pub(super) rows: ByLane<Counter>,
+    pub(super) batches: ByLane<Counter>,
+    pub(super) names: ByLane<Counter>,
     pub(super) chunks: ByLane<Counter>,
     pub(super) loads: ByLane<Counter>,
     pub(super) windows_loaded: ByLane<Counter>,
@@ -136,6 +138,9 @@ impl Metrics {
             stopped_entries: place.put("stopped_entries", "Launches passed over because their account is stopped"),
             commits: place.put("commits", "Commits acknowledged by the store"),
             rows: place.put("rows_written", "Balance and roll-up rows of acknowledged commits"),
+            batches: place
+                .put("batches_written", "Batches that those rows were in: of an account, or a tenant's roll-ups"),
+            names: place.put("names_written", "Names of accounts of acknowledged commits"),
             chunks: place.put("chunks_written", "Journal chunks of acknowledged commits"),
             loads: place.put("loads", "Load requests answered by the store"),
             windows_loaded: place.put("windows_loaded", "Windows loaded"),

@@ -145,6 +145,8 @@ impl LaneMetrics {
         let families = &self.families;
         self.add(&families.commits, now.commits - before.commits);
         self.add(&families.rows, now.rows_written - before.rows_written);
+        self.add(&families.batches, now.batches_written - before.batches_written);
+        self.add(&families.names, now.names_written - before.names_written);
         self.add(&families.chunks, now.chunks_written - before.chunks_written);
         self.add(&families.loads, now.loads - before.loads);
         self.add(&families.windows_loaded, now.windows_loaded - before.windows_loaded);

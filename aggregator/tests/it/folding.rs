@@ -42,7 +42,9 @@ async fn metrics_count_what_was_done() -> anyhow::Result<()> {
     for (reason, wanted) in &model.parked {
         aggregator.wait_for_metric("parked_lines_total", &format!("reason=\"{reason}\""), *wanted as f64).await?;
     }
-    for name in ["commits_total", "rows_written_total", "loads_total", "memory_bytes", "commit_seconds_count"] {
+    let of_writes =
+        ["commits_total", "rows_written_total", "batches_written_total", "names_written_total", "chunks_written_total"];
+    for name in of_writes.into_iter().chain(["loads_total", "memory_bytes", "commit_seconds_count"]) {
         let value = aggregator.metric(name, "").await?;
         anyhow::ensure!(value.is_some_and(|value| value > 0.0), "{name} is {value:?}");
     }

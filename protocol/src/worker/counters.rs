@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::commit::Commit;
+
 /// Counts since the worker started, and sizes as they are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -23,6 +25,10 @@ pub struct Counters {
     pub commits: u64,
     /// Balance and roll-up rows of ended commits.
     pub rows_written: u64,
+    /// Batches that these rows were in: one for each account, and for each tenant, of a commit.
+    pub batches_written: u64,
+    /// Names of accounts of ended commits.
+    pub names_written: u64,
     /// Journal chunks of ended commits.
     pub chunks_written: u64,
     /// Load requests answered.
@@ -39,4 +45,17 @@ pub struct Counters {
     pub read_ahead_bytes: u64,
     /// Accounts stopped.
     pub stopped_accounts: u64,
+}
+
+impl Counters {
+    /// A commit has ended.
+    pub(super) fn committed(&mut self, commit: &Commit) {
+        let Commit { journal, accounts, balances, rollups, .. } = commit;
+        let rows = balances.iter().map(|batch| batch.rows.len()).chain(rollups.iter().map(|batch| batch.rows.len()));
+        self.commits += 1;
+        self.rows_written += rows.sum::<usize>() as u64;
+        self.batches_written += (balances.len() + rollups.len()) as u64;
+        self.names_written += accounts.len() as u64;
+        self.chunks_written += journal.len() as u64;
+    }
 }

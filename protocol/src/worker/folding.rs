@@ -69,11 +69,7 @@ impl Worker {
 
     pub(super) fn finish(&mut self, folded: Folded, now_ms: u64) -> Phase {
         let commit = &folded.commit;
-        self.counters.commits += 1;
-        self.counters.chunks_written += commit.journal.len() as u64;
-        let rows = commit.balances.iter().map(|batch| batch.rows.len());
-        let rows = rows.chain(commit.rollups.iter().map(|batch| batch.rows.len()));
-        self.counters.rows_written += rows.sum::<usize>() as u64;
+        self.counters.committed(commit);
         let from = std::mem::replace(&mut self.committed, folded.mark);
         self.committed_time_ms = commit.progress.time_ms;
         self.checkpoint = commit.checkpoint.unwrap_or(self.checkpoint);
