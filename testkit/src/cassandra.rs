@@ -42,6 +42,7 @@ pub struct CassandraOptions {
     commit_log_period_ms: u32,
     is_guarded: bool,
     is_careless: bool,
+    is_fast: bool,
     address: Option<SocketAddrV4>,
 }
 
@@ -69,6 +70,13 @@ impl CassandraOptions {
     /// Does not sync its own tables: keyspaces are made much quicker. For a server that no test kills.
     pub fn careless(mut self) -> Self {
         self.is_careless = true;
+        self
+    }
+
+    /// Compiles, collects and writes as the server does where nobody says otherwise, in 2 GiB of memory: for one that is
+    /// measured. It takes longer to start.
+    pub fn fast(mut self) -> Self {
+        self.is_fast = true;
         self
     }
 
@@ -119,7 +127,13 @@ impl Cassandra {
 
     /// A server of one's own.
     pub fn options() -> CassandraOptions {
-        CassandraOptions { commit_log_period_ms: 10_000, is_guarded: false, is_careless: false, address: None }
+        CassandraOptions {
+            commit_log_period_ms: 10_000,
+            is_guarded: false,
+            is_careless: false,
+            is_fast: false,
+            address: None,
+        }
     }
 
     /// Where it takes CQL, as `127.0.0.1:<port>`; the same across restarts.
@@ -220,7 +234,7 @@ impl Cassandra {
         fs::write(&yaml, config::yaml(&self.options, self.address, self.storage_port, self.folder.path()))?;
         let files = workspace_folder().join("testkit/cassandra");
         let mut command = Command::new(java()?);
-        command.args(config::JVM_OPTIONS).arg(format!("@{}", files.join("jvm17.options").display()));
+        command.args(config::jvm_options(&self.options)).arg(format!("@{}", files.join("jvm17.options").display()));
         command.arg("-cp").arg(cassandra_jars()?.join("*"));
         command.arg(format!("-Dlogback.configurationFile={}", files.join("logback.xml").display()));
         command.arg(format!("-Dcassandra.config=file:{}", yaml.display()));

@@ -5,13 +5,13 @@ use std::{net::SocketAddrV4, path::Path};
 use super::{CassandraOptions, tls};
 
 /// Small, and quick to start: a test's server does not live long enough for the best compiler and collector to pay.
-pub(super) const JVM_OPTIONS: [&str; 5] = [
-    "-Xms512m",
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Dio.netty.tryReflectionSetAccessible=true",
-];
+const SMALL: &[&str] = &["-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", REFLECTION];
+/// The collector that the server's own scripts choose.
+const FAST: &[&str] = &["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", REFLECTION];
+const REFLECTION: &str = "-Dio.netty.tryReflectionSetAccessible=true";
+
+/// What a small server's files are like. One that is measured has what it has by itself.
+const SMALL_FILES: &str = "commitlog_segment_size: 5MiB\ndisk_access_mode: standard\n";
 
 /// One node needs to wait for nobody.
 pub(super) const SERVER_OPTIONS: [&str; 5] = [
@@ -22,10 +22,16 @@ pub(super) const SERVER_OPTIONS: [&str; 5] = [
     "-Dcassandra.superuser_setup_delay_ms=0",
 ];
 
+/// Memory, compiler, collector.
+pub(super) fn jvm_options(options: &CassandraOptions) -> &'static [&'static str] {
+    if options.is_fast { FAST } else { SMALL }
+}
+
 /// `cassandra.yaml`.
 pub(super) fn yaml(options: &CassandraOptions, address: SocketAddrV4, storage_port: u16, folder: &Path) -> String {
     let period_ms = options.commit_log_period_ms;
     let (ip, port) = (address.ip(), address.port());
+    let files = if options.is_fast { "" } else { SMALL_FILES };
     let guarded = if options.is_guarded { guard(folder) } else { "authenticator: AllowAllAuthenticator\n".to_owned() };
     format!(
         "cluster_name: saldo-test\n\
@@ -43,11 +49,9 @@ pub(super) fn yaml(options: &CassandraOptions, address: SocketAddrV4, storage_po
          \x20   parameters: [{{seeds: \"127.0.0.1:{storage_port}\"}}]\n\
          commitlog_sync: periodic\n\
          commitlog_sync_period: {period_ms}ms\n\
-         commitlog_segment_size: 5MiB\n\
          memtable_allocation_type: heap_buffers\n\
-         disk_access_mode: standard\n\
          auto_snapshot: false\n\
-         {guarded}"
+         {files}{guarded}"
     )
 }
 
