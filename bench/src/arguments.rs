@@ -39,6 +39,9 @@ pub struct Run {
     /// Shorter stretches and smaller bodies: to see that it works, not to quote
     #[arg(long)]
     pub quick: bool,
+    /// The rows of a deployment on many machines instead of those of one: they need Java 17 and Cassandra's jars
+    #[arg(long)]
+    pub cluster: bool,
     /// Only these rows
     #[arg(long, value_enum, value_name = "ROW")]
     pub only: Vec<RowName>,
@@ -68,12 +71,42 @@ pub enum RowName {
     Visible,
     /// Memory a launch
     Memory,
+    /// Over a CQL store: NDJSON bulk over 10,000 accounts
+    CqlBulkMany,
+    /// Over a CQL store: NDJSON bulk over 100 accounts
+    CqlBulkFew,
+    /// Over a CQL store: a full log into empty tables
+    CqlReplay,
+    /// Over a CQL store: bulk with one, two, three aggregators
+    CqlAggregators,
+    /// Over a CQL store: one of three aggregators is killed
+    CqlTakeover,
+    /// Log in three copies: NDJSON bulk beside bare packed publishes
+    ClusterBulk,
+    /// Log in three copies: single launches by HTTP
+    ClusterSingles,
+}
+
+impl RowName {
+    /// Whether it is of a deployment on many machines: a CQL store, several aggregators, a log in three copies.
+    fn is_of_cluster(self) -> bool {
+        match self {
+            Self::Singles | Self::Bulk | Self::Replay | Self::Reads | Self::Visible | Self::Memory => false,
+            Self::CqlBulkMany
+            | Self::CqlBulkFew
+            | Self::CqlReplay
+            | Self::CqlAggregators
+            | Self::CqlTakeover
+            | Self::ClusterBulk
+            | Self::ClusterSingles => true,
+        }
+    }
 }
 
 impl Run {
     /// Whether the row is wanted.
     pub fn wants(&self, row: RowName) -> bool {
-        self.only.is_empty() || self.only.contains(&row)
+        if self.only.is_empty() { row.is_of_cluster() == self.cluster } else { self.only.contains(&row) }
     }
 
     /// How long a stretch of load is measured.

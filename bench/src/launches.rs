@@ -18,20 +18,26 @@ pub struct Launches {
     seed: u64,
     /// Sets apart the launches of different rows.
     series: u64,
+    accounts: u64,
 }
 
 impl Launches {
     /// A series of launches.
     pub fn new(seed: u64, series: u64) -> Self {
-        Self { seed: seed % 10_000, series: series % 100 }
+        Self { seed: seed % 10_000, series: series % 100, accounts: ACCOUNTS }
+    }
+
+    /// The same over the first so many accounts, in turn.
+    pub fn over(self, accounts: u64) -> Self {
+        Self { accounts, ..self }
     }
 
     /// Appends one launch as JSON, without a line feed.
     pub fn write(self, number: u64, text: &mut Vec<u8>) {
-        let Self { seed, series } = self;
+        let Self { seed, series, accounts } = self;
         // The blank is white space between JSON's tokens.
         let kind = if number.is_multiple_of(3) { "\"debit\" " } else { "\"credit\"" };
-        let (account, units, cents) = (account_of(number), number % 900 + 100, number % 100);
+        let (account, units, cents) = (account_of(number) % accounts, number % 900 + 100, number % 100);
         // Writing to memory does not fail.
         let _written = write!(
             text,

@@ -38,7 +38,8 @@ impl Machine {
             "Machine: {processor}, {cores} cores, {memory_mib} MiB, Linux {kernel}; the load is made on the same cores.\n\
              Versions: {saldo}; {nats_server}; PostgreSQL: {postgres}.\n\
              Durability: nats-server syncs every message before it acknowledges (sync_interval: always); PostgreSQL as \
-             Debian ships it (fsync, synchronous_commit on).\n"
+             Debian ships it (fsync, synchronous_commit on); Cassandra 5.0.8 as it ships (one node, one copy, commit log \
+             synced every 10 s: the log is what is durable).\n"
         )
     }
 }

@@ -4,11 +4,14 @@
 //! run and shares the same cores with the same generator; nothing is tuned for either side that is not said in the table.
 
 mod arguments;
+mod deployment;
+mod edges;
 mod figures;
 mod http;
 mod launches;
 mod load;
 mod machine;
+mod metrics;
 mod pipeline;
 mod postgres;
 mod report;

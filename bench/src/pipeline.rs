@@ -8,21 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
 use testkit::ChildProcess;
 
-use crate::{http::Connection, launches::TENANT};
+use crate::edges::Edges;
 
 /// How long starting, stopping and applying may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `saldo up`.
 pub struct Pipeline {
-    /// Where launches are posted.
-    pub ingest: SocketAddr,
-    /// Where days are read.
-    pub query: SocketAddr,
+    /// Where callers reach it.
+    pub edges: Edges,
     process: ChildProcess,
     data: TempDir,
     /// When the services had been started, as far as its output tells.
@@ -50,7 +48,7 @@ impl Pipeline {
         let query = address(&process.wait_for_line("query ", PATIENCE)?)?;
         let ingest = address(&process.wait_for_line("ingest ", PATIENCE)?)?;
         process.wait_for_line("Saldo is up", PATIENCE)?;
-        Ok(Self { ingest, query, process, data, started })
+        Ok(Self { edges: Edges { ingest, query }, process, data, started })
     }
 
     /// Stops it and gives its folder back.
@@ -69,22 +67,7 @@ impl Pipeline {
 
     /// Waits until everything up to `position` is in readable days.
     pub async fn wait_for(&self, position: &[u8]) -> anyhow::Result<()> {
-        let mut request =
-            format!("GET /v1/accounts?limit=1 HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\n").into_bytes();
-        request.extend_from_slice(b"Saldo-Wait-Ms: 10000\r\nSaldo-Min-Position: ");
-        request.extend_from_slice(position);
-        request.extend_from_slice(b"\r\n\r\n");
-        let mut connection = Connection::open(self.query).await?;
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            let answer = connection.exchange(&request).await?;
-            match answer.status {
-                200 => return Ok(()),
-                503 => {}
-                status => bail!("status {status}: {}", String::from_utf8_lossy(answer.body)),
-            }
-        }
-        bail!("{} was not applied in time:\n{}", String::from_utf8_lossy(position), self.process.output())
+        self.edges.wait_for(position, PATIENCE).await.with_context(|| self.process.output())
     }
 }
 

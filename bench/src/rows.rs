@@ -1,6 +1,8 @@
 //! The rows of the table, each with its reference.
 
 mod bulk;
+mod cluster;
+mod cql;
 mod memory;
 mod post;
 mod reads;
@@ -24,6 +26,13 @@ const ROWS: &[(RowName, &str, Row)] = &[
     (RowName::Reads, "cached reads", reads::run),
     (RowName::Visible, "POST to visible", visible::run),
     (RowName::Memory, "memory", memory::run),
+    (RowName::CqlBulkMany, "CQL store: bulk over 10,000 accounts", cql::over_many_accounts),
+    (RowName::CqlBulkFew, "CQL store: bulk over 100 accounts", cql::over_few_accounts),
+    (RowName::CqlReplay, "CQL store: replay", cql::replay),
+    (RowName::CqlAggregators, "CQL store: one, two, three aggregators", cql::aggregators),
+    (RowName::CqlTakeover, "CQL store: an aggregator is killed", cql::takeover),
+    (RowName::ClusterBulk, "log in three copies: bulk", cluster::packed),
+    (RowName::ClusterSingles, "log in three copies: single launches", cluster::singles),
 ];
 
 /// Measures what is wanted, prints the table, writes the JSON.

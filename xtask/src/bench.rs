@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     root::root,
     run::{Outcome, cargo, run},
-    tools::{nats_server, postgres},
+    tools::{cassandra, nats_server, postgres},
     up,
 };
 
@@ -22,6 +22,10 @@ const EXAMPLES: &[(&str, &str)] = &[
 
 /// The row that needs PostgreSQL.
 const POSTGRES_ROW: &str = "singles";
+/// All rows of a deployment on many machines, in place of the others.
+const CLUSTER: &str = "--cluster";
+/// How the names of those begin that need Cassandra.
+const CASSANDRA_ROWS: &str = "cql-";
 
 /// Builds Saldo and the bench as users get them, and runs the bench with the arguments.
 pub fn bench(arguments: &[String]) -> Outcome {
@@ -30,6 +34,7 @@ pub fn bench(arguments: &[String]) -> Outcome {
         return parts(&server);
     }
     let postgres = if needs_postgres(arguments) { Some(postgres::ensure()?) } else { None };
+    let jars = if needs_cassandra(arguments) { Some(cassandra::ensure()?) } else { None };
     let saldo = up::build("saldo")?;
     let program = up::build("bench")?;
     let mut command = std::process::Command::new(program);
@@ -37,14 +42,36 @@ pub fn bench(arguments: &[String]) -> Outcome {
     if let Some(folder) = postgres {
         command.arg("--postgres").arg(folder);
     }
+    if let Some(folder) = jars {
+        command.env("SALDO_CASSANDRA_JARS", folder);
+    }
     run(command.env("SALDO_NATS_SERVER", &server).current_dir(root()))
 }
 
 /// All rows need it, or the one that does is among those that are wanted.
 fn needs_postgres(arguments: &[String]) -> bool {
-    let mut wanted =
-        arguments.iter().zip(arguments.iter().skip(1)).filter(|(option, _)| *option == "--only").peekable();
-    wanted.peek().is_none() || wanted.any(|(_, row)| row == POSTGRES_ROW)
+    match wanted(arguments) {
+        wanted if wanted.is_empty() => !is_cluster(arguments),
+        wanted => wanted.contains(&POSTGRES_ROW),
+    }
+}
+
+/// The rows of a cluster are wanted, or one of them that needs it.
+fn needs_cassandra(arguments: &[String]) -> bool {
+    match wanted(arguments) {
+        wanted if wanted.is_empty() => is_cluster(arguments),
+        wanted => wanted.iter().any(|row| row.starts_with(CASSANDRA_ROWS)),
+    }
+}
+
+fn is_cluster(arguments: &[String]) -> bool {
+    arguments.iter().any(|argument| argument == CLUSTER)
+}
+
+/// The rows that are named.
+fn wanted(arguments: &[String]) -> Vec<&str> {
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    pairs.filter(|(option, _)| *option == "--only").map(|(_, row)| row.as_str()).collect()
 }
 
 /// Where the figures go: what `--json` names, else beside what cargo builds.
@@ -83,6 +110,15 @@ mod tests {
         assert!(needs_postgres(&arguments("")));
         assert!(needs_postgres(&arguments("--quick --only reads --only singles")));
         assert!(!needs_postgres(&arguments("--only reads --only bulk")));
+        assert!(!needs_postgres(&arguments("--cluster")));
+    }
+
+    #[test]
+    fn cassandra_is_needed_for_the_rows_of_a_cluster_only() {
+        assert!(needs_cassandra(&arguments("--quick --cluster")));
+        assert!(needs_cassandra(&arguments("--only bulk --only cql-replay")));
+        assert!(!needs_cassandra(&arguments("")));
+        assert!(!needs_cassandra(&arguments("--only cluster-bulk")));
     }
 
     #[test]

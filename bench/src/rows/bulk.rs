@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Lines of a message of the reference: near what Saldo packs.
-const LINES_A_MESSAGE: usize = 1_000;
+pub const LINES_A_MESSAGE: usize = 1_000;
 /// Transfers accepted a second by TigerBeetle 0.16.99 on the machine of docs/benchmarks.md: it cannot be installed by the
 /// bench.
 const TIGERBEETLE_QUOTED: u64 = 402_000;
@@ -30,8 +30,8 @@ pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let launches = Launches::new(run.seed, SERIES);
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
     // The first stretch of a process pays for memory that later ones find.
-    post::bulk(&pipeline, Launches::new(run.seed, SERIES + 1), count / 10)?;
-    let posted = post::bulk(&pipeline, launches, count)?;
+    post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES + 1), count / 10)?;
+    let posted = post::bulk(&pipeline.edges, launches, count)?;
     pipeline.stop()?;
     let bare = publish_bare(run, launches, count)?;
     let notes = format!("{count} launches, {} bytes, {} connections", posted.bytes, post::CONNECTIONS);
@@ -71,12 +71,21 @@ fn publish_bare(run: &Run, launches: Launches, count: u64) -> anyhow::Result<Dur
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let settings = LogSettings { partitions: run.partitions, replicas: 1, max_bytes: -1, epoch: 1 };
-        Log::ensure(&Client::connect(&config(&server.url())).await?, &settings).await?;
-        let context = jetstream::new(async_nats::connect(server.url()).await.context("cannot connect")?);
+        Log::ensure(&Client::connect(&config(&server.url())).await?, &settings).await.map(drop)
+    })?;
+    publish(&server.url(), run.partitions, &messages)
+}
+
+/// Time of publishing them to a log that is there.
+pub fn publish(servers: &str, partitions: u16, messages: &[Bytes]) -> anyhow::Result<Duration> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let servers: Vec<&str> = servers.split(',').collect();
+        let context = jetstream::new(async_nats::connect(servers).await.context("cannot connect")?);
         let start = Instant::now();
         let mut lanes = JoinSet::new();
-        for lane in 0..run.partitions {
-            let own = messages.iter().skip(usize::from(lane)).step_by(usize::from(run.partitions)).cloned();
+        for lane in 0..partitions {
+            let own = messages.iter().skip(usize::from(lane)).step_by(usize::from(partitions)).cloned();
             lanes.spawn(publish_lane(context.clone(), lane, own.collect()));
         }
         while let Some(ended) = lanes.join_next().await {
@@ -86,7 +95,8 @@ fn publish_bare(run: &Run, launches: Launches, count: u64) -> anyhow::Result<Dur
     })
 }
 
-fn messages(launches: Launches, count: u64) -> Vec<Bytes> {
+/// The lines, cut into messages.
+pub fn messages(launches: Launches, count: u64) -> Vec<Bytes> {
     let lines = Bytes::from(launches.lines(0..count));
     let message_bytes = (launches.launch_bytes() + 1) * LINES_A_MESSAGE;
     (0..lines.len()).step_by(message_bytes).map(|at| lines.slice(at..lines.len().min(at + message_bytes))).collect()

@@ -50,7 +50,7 @@ fn processes(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let count = run.bulk_launches();
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
     let [idle, _] = pipeline.resident_bytes()?;
-    post::bulk(&pipeline, Launches::new(run.seed, SERIES), count)?;
+    post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES), count)?;
     let [saldo, nats_server] = pipeline.resident_bytes()?;
     pipeline.stop()?;
     let figure = |name: &str, bytes: u64, notes: String| Figure {

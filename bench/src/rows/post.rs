@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -9,11 +10,14 @@ use anyhow::{Context, ensure};
 use tokio::task::JoinSet;
 
 use crate::{
+    edges::Edges,
     http::{Connection, position_in},
     launches::{Launches, TENANT},
     load::in_own_thread,
-    pipeline::Pipeline,
 };
+
+/// How long it may take until the last launch of a bulk can be read.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Connections that post at once.
 pub const CONNECTIONS: u64 = 4;
@@ -51,30 +55,62 @@ fn request(launches: Launches, part: u64, count: u64) -> Vec<u8> {
 }
 
 /// Posts launches as NDJSON and waits until all of them can be read.
-pub fn bulk(pipeline: &Pipeline, launches: Launches, count: u64) -> anyhow::Result<Posted> {
+pub fn bulk(edges: &Edges, launches: Launches, count: u64) -> anyhow::Result<Posted> {
     let requests = requests(launches, count);
     in_own_thread(async {
         let start = Instant::now();
-        let mut connections = JoinSet::new();
-        let bytes = requests.iter().map(Vec::len).sum::<usize>();
-        for request in requests {
-            let connection = Connection::open(pipeline.ingest).await?;
-            connections.spawn(post(connection, request));
-        }
-        let (mut positions, mut accepted) = (Vec::new(), 0);
-        while let Some(ended) = connections.join_next().await {
-            let (position, count) = ended??;
-            positions.push(position);
-            accepted += count;
-        }
-        let taken = start.elapsed();
-        ensure!(accepted == count, "{accepted} of {count} launches were accepted");
-        for position in &positions {
-            pipeline.wait_for(position).await?;
-        }
-        let messages = positions.iter().filter_map(|position| last_sequence(position)).max().unwrap_or(0);
-        Ok(Posted { accepted: taken, readable: start.elapsed(), bytes: u64::try_from(bytes)?, messages })
+        let accepted = send(edges.ingest, requests, count).await?;
+        accepted.wait_until_readable(edges).await?;
+        let Accepted { taken, bytes, messages, .. } = accepted;
+        Ok(Posted { accepted: taken, readable: start.elapsed(), bytes, messages })
     })
+}
+
+/// Posts launches as NDJSON and does not wait for readers.
+pub fn accept(ingest: SocketAddr, launches: Launches, count: u64) -> anyhow::Result<Accepted> {
+    let requests = requests(launches, count);
+    in_own_thread(send(ingest, requests, count))
+}
+
+/// A bulk that was taken.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Until the last answer.
+    pub taken: Duration,
+    /// Bytes of the launches.
+    pub bytes: u64,
+    /// Messages that the log has by then.
+    pub messages: u64,
+    positions: Vec<Vec<u8>>,
+}
+
+impl Accepted {
+    /// Waits until all of it can be read.
+    pub async fn wait_until_readable(&self, edges: &Edges) -> anyhow::Result<()> {
+        for position in &self.positions {
+            edges.wait_for(position, PATIENCE).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn send(ingest: SocketAddr, requests: Vec<Vec<u8>>, count: u64) -> anyhow::Result<Accepted> {
+    let start = Instant::now();
+    let mut connections = JoinSet::new();
+    let bytes = u64::try_from(requests.iter().map(Vec::len).sum::<usize>())?;
+    for request in requests {
+        connections.spawn(post(Connection::open(ingest).await?, request));
+    }
+    let (mut positions, mut accepted) = (Vec::new(), 0);
+    while let Some(ended) = connections.join_next().await {
+        let (position, count) = ended??;
+        positions.push(position);
+        accepted += count;
+    }
+    let taken = start.elapsed();
+    ensure!(accepted == count, "{accepted} of {count} launches were accepted");
+    let messages = positions.iter().filter_map(|position| last_sequence(position)).max().unwrap_or(0);
+    Ok(Accepted { taken, bytes, messages, positions })
 }
 
 /// The position after one bulk, and how many launches it had.

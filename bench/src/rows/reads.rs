@@ -23,12 +23,12 @@ const TURNS: usize = 2;
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
-    post::bulk(&pipeline, Launches::new(run.seed, SERIES), ACCOUNTS)?;
-    let answer = in_own_thread(warm(pipeline.query))?;
+    post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES), ACCOUNTS)?;
+    let answer = in_own_thread(warm(pipeline.edges.query))?;
     let (reference, address) = static_server(&answer)?;
     let (mut saldo, mut bare) = (0, 0);
     for _ in 0..TURNS {
-        saldo = saldo.max(read(run, pipeline.query)?);
+        saldo = saldo.max(read(run, pipeline.edges.query)?);
         bare = bare.max(read(run, address)?);
     }
     drop(reference);

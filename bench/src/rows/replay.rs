@@ -24,15 +24,7 @@ const SERIES: u64 = 3;
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let count = run.bulk_launches();
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
-    post::bulk(&pipeline, Launches::new(run.seed, SERIES), count)?;
-    let data = pipeline.stop()?;
-    let (raw, end) = read_raw(&log_folder(&data))?;
-    fs::remove_dir_all(store_folder(&data))?;
-    let pipeline = Pipeline::start_on(&run.saldo, run.partitions, data)?;
-    in_own_thread(pipeline.wait_for(end.as_bytes()))?;
-    let replayed = pipeline.started.elapsed();
-    pipeline.stop()?;
+    let (replayed, raw) = embedded(run, Launches::new(run.seed, SERIES), count)?;
     Ok(vec![Figure {
         name: "replay of a full log into an empty store".to_owned(),
         unit: "launches/s",
@@ -48,6 +40,20 @@ pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
             replayed.as_millis()
         ),
     }])
+}
+
+/// Time of a replay into an empty embedded store, and of reading the same log in order.
+pub fn embedded(run: &Run, launches: Launches, count: u64) -> anyhow::Result<(Duration, Duration)> {
+    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    post::bulk(&pipeline.edges, launches, count)?;
+    let data = pipeline.stop()?;
+    let (raw, end) = read_raw(&log_folder(&data))?;
+    fs::remove_dir_all(store_folder(&data))?;
+    let pipeline = Pipeline::start_on(&run.saldo, run.partitions, data)?;
+    in_own_thread(pipeline.wait_for(end.as_bytes()))?;
+    let replayed = pipeline.started.elapsed();
+    pipeline.stop()?;
+    Ok((replayed, raw))
 }
 
 /// Time of reading every lane to its end, and that end as a position.

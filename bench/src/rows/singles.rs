@@ -61,10 +61,10 @@ fn beside(run: &Run, programs: &Path, connections: u16) -> anyhow::Result<Refere
 fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Posted)> {
     let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
     let (warm_up, stretch) = (run.warm_up(), run.stretch());
-    let load = Closed { address: pipeline.ingest, connections, warm_up, stretch, status: 201 };
+    let load = Closed { address: pipeline.edges.ingest, connections, warm_up, stretch, status: 201 };
     let launches = Launches::new(run.seed, u64::from(connections % 100));
     let throughput = in_own_thread(closed(load, move |number, request| launches.write_post(number, request)))?;
-    let last = post::bulk(&pipeline, Launches::new(run.seed, LAST_SERIES), ACCOUNTS_OF_ALL_LANES)?;
+    let last = post::bulk(&pipeline.edges, Launches::new(run.seed, LAST_SERIES), ACCOUNTS_OF_ALL_LANES)?;
     pipeline.stop()?;
     Ok((throughput, last))
 }

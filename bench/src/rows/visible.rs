@@ -36,7 +36,7 @@ pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
         requests: PER_SECOND * run.stretch().as_secs(),
         seed: run.seed,
     };
-    let (ingest, query, launches) = (pipeline.ingest, pipeline.query, Launches::new(run.seed, SERIES));
+    let (ingest, query, launches) = (pipeline.edges.ingest, pipeline.edges.query, Launches::new(run.seed, SERIES));
     let times = in_own_thread(async move { open(load, workers(ingest, query, launches).await?).await })?;
     pipeline.stop()?;
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
