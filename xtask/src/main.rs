@@ -23,8 +23,10 @@ const USAGE: &str = "usage: cargo xtask <task> [arguments]
   layers                check that dependencies point down, that the pure crates are pure, and that every variable is
                         documented
   simulate [arguments]  drive the write and read protocol with seeds of your choice
-  bench [arguments]     measure Saldo beside its references: [--quick] [--only ROW]… [--seed S] [--partitions P]
-                        [--json FILE]; rows: singles, bulk, replay, reads, visible, memory;
+  bench [arguments]     measure Saldo beside its references: [--cluster] [--quick] [--only ROW]… [--seed S] [--partitions P]
+                        [--json FILE]; rows: singles, bulk, replay, reads, visible, memory; of --cluster:
+                        cql-bulk-many, cql-bulk-few, cql-replay, cql-aggregators, cql-takeover, cluster-bulk,
+                        cluster-singles;
                         --parts runs the speed examples of the crates instead
   chaos [arguments]     kill, stop and pause parts of running pipelines: [--minutes N | --rounds N] [--seed S]
                         [--only NAME[:FAILURE,...]]
