@@ -1,7 +1,5 @@
 //! Services as processes of their own, over NATS and a CQL store that they share: what runs on many machines, here on one.
 
-mod nats_servers;
-
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -11,10 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, wait_until};
+use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsCluster, wait_until};
 
 use crate::{edges::Edges, load::in_own_thread, metrics::Metrics};
-pub use nats_servers::NatsServers;
 
 /// How long starting, stopping and sharing lanes may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,7 +26,7 @@ pub struct Deployment {
     query: Service,
     _ingest: Service,
     environment: Environment,
-    _nats: NatsServers,
+    _nats: NatsCluster,
     _cassandra: Cassandra,
 }
 
@@ -48,10 +45,10 @@ struct Service {
 impl Deployment {
     /// One nats-server, one Cassandra as it ships, tables, log, ingest and query; no aggregator yet.
     pub fn start(saldo: &Path, partitions: u16) -> anyhow::Result<Self> {
-        let nats = NatsServers::one()?;
+        let nats = NatsCluster::start_one()?;
         let cassandra = Cassandra::options().fast().commit_log_period_ms(COMMIT_LOG_PERIOD_MS).start()?;
         let variables = vec![
-            ("SALDO_NATS", nats.addresses()),
+            ("SALDO_NATS", addresses(&nats)),
             ("SALDO_SCYLLA_NODES", cassandra.address()),
             ("SALDO_SCYLLA_CONSISTENCY", "local_one".to_owned()),
             ("SALDO_SCYLLA_REPLICATION", format!("{CASSANDRA_DATACENTER}:1")),
@@ -222,15 +219,15 @@ pub struct IngestOverCluster {
     /// Where launches are posted.
     pub ingest: SocketAddr,
     /// Where the cluster is.
-    pub nats: NatsServers,
+    pub nats: NatsCluster,
     _service: Service,
 }
 
 impl IngestOverCluster {
     /// Three nats-servers, each of which syncs before it acknowledges; a message is acknowledged when two have it.
     pub fn start(saldo: &Path, partitions: u16) -> anyhow::Result<Self> {
-        let nats = NatsServers::three()?;
-        let variables = vec![("SALDO_NATS", nats.addresses())];
+        let nats = NatsCluster::start()?;
+        let variables = vec![("SALDO_NATS", addresses(&nats))];
         let environment = Environment { saldo: saldo.to_owned(), variables };
         let mut with_copies = environment.clone();
         with_copies.variables.push(("SALDO_LOG_REPLICAS", "3".to_owned()));
@@ -238,4 +235,9 @@ impl IngestOverCluster {
         let service = environment.start("ingest")?;
         Ok(Self { ingest: service.address, nats, _service: service })
     }
+}
+
+/// `host:port` of each server, with commas between, as services take them.
+fn addresses(nats: &NatsCluster) -> String {
+    nats.urls().replace("nats://", "")
 }

@@ -26,7 +26,7 @@ pub fn packed(run: &Run) -> anyhow::Result<Vec<Figure>> {
     drop(cluster);
     let cluster = IngestOverCluster::start(&run.saldo, run.partitions)?;
     let messages = bulk::messages(Launches::new(run.seed, SERIES), count);
-    let bare = bulk::publish(&cluster.nats.addresses(), run.partitions, &messages)?;
+    let bare = bulk::publish(&cluster.nats.urls(), run.partitions, &messages)?;
     Ok(vec![Figure {
         name: "log in three copies: NDJSON bulk accepted".to_owned(),
         unit: "launches/s",
