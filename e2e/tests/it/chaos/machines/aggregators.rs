@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use tokio::time::sleep;
 
-use super::scene::Scene;
+use super::scene::{SPREAD_OVER_TWO, Scene};
 use crate::chaos::{kills::some_moment, outage};
 
 /// `kill -9`; later another one comes in its place.
@@ -31,6 +31,8 @@ pub async fn paused(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.machines.cluster.held_by_others(name).await?;
     scene.report.took("until others had its lanes, aggregator_paused", paused_at.elapsed());
     scene.well_again(paused_at).await?;
+    // Its lanes are in other hands for good: not in those of one who may still give them back.
+    scene.machines.cluster.wait_for_spread(&SPREAD_OVER_TWO).await?;
     sleep(outage(Duration::ZERO, Duration::from_secs(30)).saturating_sub(paused_at.elapsed())).await;
     let awake_at = Instant::now();
     scene.machines.cluster.resume(name)?;

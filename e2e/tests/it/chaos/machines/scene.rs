@@ -18,6 +18,8 @@ const PARTITIONS: u16 = 4;
 /// Three aggregators, and how the lanes are spread over them.
 const AGGREGATORS: [&str; 3] = ["one", "two", "three"];
 const SPREAD: [usize; 3] = [1, 1, 2];
+/// The same while one is away.
+pub const SPREAD_OVER_TWO: [usize; 2] = [2, 2];
 
 /// Ingest, three aggregators and two queries over three servers of NATS and one of CQL.
 pub struct Machines {
