@@ -12,6 +12,7 @@ mod lifecycle;
 mod opened;
 mod owner;
 mod read;
+mod recent;
 mod value;
 mod write;
 

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Where and how large. Memory: the cache, plus at most two write buffers for each of the three large keyspaces, each larger by
-/// one commit at most.
+/// Where and how large. Memory: the cache, 16 MiB of owners' rows, plus at most two write buffers for each of the three large
+/// keyspaces, each larger by one commit at most.
 #[derive(Clone, Debug)]
 pub struct EmbeddedConfig {
     /// The folder that the store has for itself; made when it is missing.
@@ -37,6 +37,8 @@ const DEFAULT_WRITE_BUFFER_BYTES: u64 = 24 * MIB;
 /// A full disk stays full for a while; a worker asks again about as often.
 const DEFAULT_REOPEN_PAUSE: Duration = Duration::from_millis(500);
 
+/// Owners' rows that are kept for the commits which replace them: of some thirty to fifty thousand owners with one currency.
+pub(super) const RECENT_OWNERS_BYTES: usize = 16 * 1024 * 1024;
 /// Write buffer of the keyspaces with few rows.
 pub(super) const SMALL_WRITE_BUFFER_BYTES: u64 = 4 * MIB;
 /// Bytes of write-ahead journals on disk. A start reads them: more makes it slow, less makes small sorted files.

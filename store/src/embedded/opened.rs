@@ -11,9 +11,12 @@ use fjall::{
     PersistMode,
 };
 
-use super::config::{
-    BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, MAX_JOURNAL_BYTES, MAX_OPEN_FILES, MAX_WAITING_BUFFERS,
-    MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
+use super::{
+    config::{
+        BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, MAX_JOURNAL_BYTES, MAX_OPEN_FILES, MAX_WAITING_BUFFERS,
+        MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
+    },
+    recent::RecentOwners,
 };
 
 /// One incarnation of the store.
@@ -28,6 +31,8 @@ pub(super) struct Opened {
     pub lines: Keyspace,
     pub partitions: Keyspace,
     pub meta: Keyspace,
+    /// Accounts' own rows.
+    pub recent: RecentOwners,
     write_buffer_bytes: u64,
     lanes: [Mutex<()>; LANE_LOCKS],
     turn: Mutex<()>,
@@ -63,6 +68,7 @@ impl Opened {
             lines: database.keyspace("lines", column)?,
             partitions: database.keyspace("partitions", small)?,
             meta: database.keyspace("meta", small)?,
+            recent: RecentOwners::default(),
             database,
             write_buffer_bytes: config.write_buffer_bytes,
             lanes: [const { Mutex::new(()) }; LANE_LOCKS],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fjall::{Keyspace, OwnedWriteBatch, Readable, Snapshot};
+use fjall::{Keyspace, OwnedWriteBatch, Readable, Snapshot, UserKey, UserValue};
 use ledger::{Balance, RowKey};
 use protocol::{
     commit::{Commit, JournalChunk},
@@ -36,7 +36,9 @@ pub(super) fn commit(lifecycle: &Lifecycle, incarnation: u64, commit: &Commit) -
     writer.balances(commit)?;
     writer.rollups(commit)?;
     writer.partition(commit)?;
-    opened.write(writer.batch).map_err(|failure| lifecycle.failed(&opened, failure))
+    opened.write(writer.batch).map_err(|failure| lifecycle.failed(&opened, failure))?;
+    opened.recent.put(writer.owners);
+    Ok(())
 }
 
 /// Moves a checkpoint forward.
@@ -121,6 +123,8 @@ struct Writer<'store> {
     batch: OwnedWriteBatch,
     key: Vec<u8>,
     value: Vec<u8>,
+    /// Accounts' own rows as they are stored once the batch is written.
+    owners: Vec<(UserKey, UserValue)>,
     /// Whether a stored row may be as new as one of the commit's.
     compare: bool,
     /// What [`PartitionRow::Highest`] becomes.
@@ -145,6 +149,7 @@ impl<'store> Writer<'store> {
             batch,
             key: Vec::with_capacity(USUAL_KEY_BYTES),
             value: Vec::new(),
+            owners: Vec::with_capacity(commit.balances.len()),
             compare: lowest_stamp <= highest,
             highest: highest.max(highest_stamp),
         })
@@ -179,7 +184,13 @@ impl<'store> Writer<'store> {
         let opened = self.opened;
         for batch in sorted(&commit.balances, |batch| keys::spread(&batch.key.tenant, &batch.key.account)) {
             keys::account_prefix(&mut self.key, &batch.key);
-            self.owner(&opened.balances, batch.applied, &batch.rows)?;
+            let own_key = UserKey::from(keys::static_row(&self.key));
+            let stored = match opened.recent.take(&own_key) {
+                Some(recent) => Some(recent),
+                None => self.snapshot.get(&opened.balances, &own_key)?,
+            };
+            let written = self.owner(&opened.balances, &own_key, stored.as_ref(), batch.applied, &batch.rows)?;
+            self.owners.push((own_key, written));
         }
         Ok(())
     }
@@ -188,26 +199,33 @@ impl<'store> Writer<'store> {
         let opened = self.opened;
         for batch in &commit.rollups {
             keys::lane_prefix(&mut self.key, &batch.tenant, commit.partition);
-            self.owner(&opened.rollups, batch.applied, &batch.rows)?;
+            let own_key = UserKey::from(keys::static_row(&self.key));
+            let stored = self.snapshot.get(&opened.rollups, &own_key)?;
+            self.owner(&opened.rollups, &own_key, stored.as_ref(), batch.applied, &batch.rows)?;
         }
         Ok(())
     }
 
-    /// Own row and other rows of the owner whose prefix is in `key`.
-    fn owner(&mut self, keyspace: &Keyspace, applied: u64, rows: &[(RowKey, Balance)]) -> Result<(), StoreError> {
-        let own_key = keys::static_row(&self.key);
-        let stored = self.snapshot.get(keyspace, &own_key)?;
-        let mut owner = stored.as_deref().map_or(Ok(Owner::default()), Owner::decode)?;
+    /// Own row, and other rows of the owner whose prefix is in `key`. Returns the own row as it is then stored.
+    fn owner(
+        &mut self,
+        keyspace: &Keyspace,
+        own_key: &UserKey,
+        stored: Option<&UserValue>,
+        applied: u64,
+        rows: &[(RowKey, Balance)],
+    ) -> Result<UserValue, StoreError> {
+        let mut owner = stored.map_or(Ok(Owner::default()), |stored| Owner::decode(stored))?;
         owner.applied = owner.applied.max(applied);
         let far = if self.compare { owner.take(&self.newer(keyspace, &owner, rows)?) } else { owner.take(rows) };
-        let value = owner.encode();
-        if stored.as_deref() != Some(value.as_slice()) {
-            self.batch.insert(keyspace, own_key, value);
-        }
         for (row, balance) in far {
             self.row(keyspace, &row, &balance);
         }
-        Ok(())
+        let value = UserValue::from(owner.encode());
+        if stored != Some(&value) {
+            self.batch.insert(keyspace, own_key.clone(), value.clone());
+        }
+        Ok(value)
     }
 
     /// The rows that are newer than what is stored of them.
