@@ -10,8 +10,8 @@ COPY . .
 # The caches belong to the builder, not to the image, so the program is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --package saldo --bin saldo \
-    && install -D --strip target/release/saldo /out/saldo
+    cargo build --profile dist --locked --package saldo --bin saldo \
+    && install -D --strip target/dist/saldo /out/saldo
 
 # The C library of the build's Debian, certificates and an unprivileged user; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -30,7 +30,7 @@ pub enum Task {
 /// What is measured, how long, and with what.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The release binary of Saldo
+    /// The binary of Saldo that ships
     #[arg(long)]
     pub saldo: PathBuf,
     /// Folder of PostgreSQL's programs; without it there is no figure of PostgreSQL

@@ -20,6 +20,9 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("aggregator", "replay_speed"),
 ];
 
+/// The profile that the image is built with.
+const SHIPPED: &str = "dist";
+
 /// The row that needs PostgreSQL.
 const POSTGRES_ROW: &str = "singles";
 /// All rows of a deployment on many machines, in place of the others.
@@ -35,8 +38,8 @@ pub fn bench(arguments: &[String]) -> Outcome {
     }
     let postgres = if needs_postgres(arguments) { Some(postgres::ensure()?) } else { None };
     let jars = if needs_cassandra(arguments) { Some(cassandra::ensure()?) } else { None };
-    let saldo = up::build("saldo")?;
-    let program = up::build("bench")?;
+    let saldo = up::build("saldo", SHIPPED)?;
+    let program = up::build("bench", "release")?;
     let mut command = std::process::Command::new(program);
     command.arg("run").arg("--saldo").arg(saldo).arg("--json").arg(json_file(arguments)).args(without_json(arguments));
     if let Some(folder) = postgres {

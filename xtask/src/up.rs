@@ -21,16 +21,16 @@ pub fn up(arguments: &[String]) -> Outcome {
         saldo_arguments.extend(["--nats-server".to_owned(), server.display().to_string()]);
     }
     saldo_arguments.extend_from_slice(arguments);
-    let saldo = build("saldo")?;
+    let saldo = build("saldo", "release")?;
     let failure = Command::new(&saldo).args(saldo_arguments).exec();
     Err(format!("cannot run {}: {failure}", saldo.display()))
 }
 
-/// Builds a package's release binary of the same name and says where it lies. Cargo itself is asked for the path: a target
-/// folder may be configured in many places.
-pub fn build(package: &str) -> Outcome<PathBuf> {
+/// Builds a package's binary of the same name with a profile and says where it lies. Cargo itself is asked for the path: a
+/// target folder may be configured in many places.
+pub fn build(package: &str, profile: &str) -> Outcome<PathBuf> {
     let format = "--message-format=json-render-diagnostics";
-    let mut command = cargo(&["build", "--release", "--package", package, "--bin", package, format]);
+    let mut command = cargo(&["build", "--profile", profile, "--package", package, "--bin", package, format]);
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
         return Err(shown_failure(&format!("building {package}"), output.status));
