@@ -41,6 +41,7 @@
 //! | without a notice for [`HEARTBEAT_SILENCE_MS`] nothing comes from the cache and nothing is complete | notices may be lost, nobody knows the end | `QueryLane::read` |
 //! | while a worker replays below progress, the position is the replayed one | the store may have lost rows above it | `Freshness::hear` |
 //! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
+//! | a replay below what was then found goes on | what is not replayed yet may be lost, too | `Freshness::go_back` |
 //!
 //! Notices of another generation, epoch or partition are ignored. `complete` means: progress is at or above the lane's
 //! end told by a fresh notice, and no worker replays. The end never goes down, because a zombie's heartbeat may be old.

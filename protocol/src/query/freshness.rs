@@ -210,15 +210,21 @@ impl Freshness {
         let before = self.position();
         let went_back = sequence < ticket.progress;
         if went_back {
-            self.lineage += 1;
-            self.replay = None;
-            (self.progress, self.time_ms) = (sequence, time_ms);
+            self.go_back(sequence, time_ms);
         }
         let ahead = sequence > self.progress;
         if ahead {
             self.learn_more(sequence, time_ms);
         }
         (went_back || ahead, ProgressEffect { moved: self.position() != before, went_back, outdated: false })
+    }
+
+    /// The store has less than was known. A worker that replays below that goes on to do so: what it has not replayed yet may
+    /// be lost, too.
+    fn go_back(&mut self, sequence: u64, time_ms: i64) {
+        self.lineage += 1;
+        self.replay = self.replay.filter(|replay| replay.position < sequence);
+        (self.progress, self.time_ms) = (sequence, time_ms);
     }
 
     /// The store has more than the notices told. While a worker replays this is the progress that it found, and no more

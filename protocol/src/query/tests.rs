@@ -278,6 +278,30 @@ fn a_store_that_went_back_takes_the_lane_with_it() {
     assert_eq!(lane.finish_fill(in_flight, Some(("b", 1)), 0), FillOutcome::Again);
 }
 
+/// One node has lost rows, another one progress: what is found in the store is no more replayed than before.
+#[test]
+fn a_replay_goes_on_when_the_store_is_found_to_have_less() {
+    let mut lane = lane();
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    fill(&mut lane, &key("a", 5));
+    let ticket = lane.begin_progress_read();
+    assert!(lane.finish_progress_read(ticket, Some(&progress(8))).went_back);
+    assert_eq!((lane.stamp(0).position, lane.stamp(0).complete, lane.cached_entries()), (4, false, 0));
+    assert!(matches!(lane.read(&key("a", 5), 8, 0), Reading::Wait));
+    lane.on_notice(&notice(4, 8, &[("a", 5)]), 0);
+    assert_eq!((lane.stamp(0).position, lane.stamp(0).complete), (8, false), "the lane's end was 10");
+}
+
+#[test]
+fn a_replay_ends_when_the_store_is_found_to_have_no_more() {
+    let mut lane = lane();
+    lane.on_notice(&replaying(4, 6, &[]), 0);
+    let ticket = lane.begin_progress_read();
+    assert!(lane.finish_progress_read(ticket, Some(&progress(6))).went_back);
+    lane.on_notice(&notice(6, 11, &[]), 0);
+    assert_eq!(lane.stamp(0), Stamp { position: 11, time_ms: 11_000, complete: true });
+}
+
 #[test]
 fn a_lost_store_claims_nothing_until_progress_is_read() {
     let mut lane = lane();
