@@ -232,7 +232,7 @@ impl World {
                 } else {
                     self.advance(index)?;
                 }
-                if !self.is_atomic() && self.rng.random_bool(0.03) {
+                if !self.is_settling && !self.is_atomic() && self.rng.random_bool(0.03) {
                     self.pause_machine();
                 }
                 return Ok(());
