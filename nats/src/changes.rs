@@ -1,4 +1,6 @@
-//! Change notices over core NATS: at most once, so a listener is told when something may be missing.
+//! Change notices over core NATS: at most once, so a listener is told when something may be missing. What vanishes between
+//! two servers nobody can tell it: hence each notice names its worker (`worker` in the JSON, a number drawn at each start,
+//! absent in those of an older release) and where that one was before (`from`).
 
 use bytes::Bytes;
 use futures_util::StreamExt;

@@ -14,7 +14,9 @@ const MESSAGES: usize = 1_000;
 
 fn main() {
     let identity = LogIdentity { epoch: 1, stream_id: "speed".into(), partitions: 1 };
-    let Ok(mut worker) = Worker::start(WorkerConfig::default(), identity, 0, 1, &Default::default(), 0) else { return };
+    let Ok(mut worker) = Worker::start(WorkerConfig::default(), identity, 0, 1, 1, &Default::default(), 0) else {
+        return;
+    };
     let messages: Vec<LogMessage> = (0..MESSAGES).map(message).collect();
     let started = Instant::now();
     let parsed: Vec<ParsedMessage> = messages.into_iter().map(|message| ParsedMessage::parse(message, 0, 1)).collect();

@@ -18,6 +18,10 @@ pub struct Notice {
     pub epoch: u8,
     /// The lane.
     pub partition: u16,
+    /// Which worker says so: a number drawn anew at each start. Who has not heard of it may have missed all that it said
+    /// before. `None` from one that has no number, or that does not work: nobody knows what came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<u64>,
     /// Sequence of the commit before.
     pub from: u64,
     /// Sequence of this commit: applied, stored, readable.

@@ -34,6 +34,8 @@
 //! |---|---|---|
 //! | a notice drops what it lists from the date on, even one wholly behind | a replay rewrites rows below the progress that a reader already knows | `QueryLane::on_notice` |
 //! | a gap (`from` above what is known) drops all and spoils fills in flight | what changed in between is unknown | `Freshness::hear` |
+//! | so do a worker that was not heard before, and a notice that does not join on to its worker's last | a replay may have been missed, though it has ended where the worker before was | `Voices::hear` |
+//! | its word from below what is known counts as a replay until progress was read | the store may have lost progress, too: nobody says that this is a replay | `Freshness::hear`, `Freshness::learn` |
 //! | a progress read that finds more than the notices told counts as a gap | the notices in between are still on their way | `Freshness::learn` |
 //! | a fill is cached only if no notice touched its key since it began | it may have read the rows before that commit | `Fills` |
 //! | a fill's own answer carries position and completeness as of its beginning | it may have read the rows before a notice that came meanwhile | `QueryLane::finish_fill` |
@@ -46,7 +48,10 @@
 //! Notices of another generation, epoch or partition are ignored. `complete` means: progress is at or above the lane's
 //! end told by a fresh notice, and no worker replays. The end never goes down, because a zombie's heartbeat may be old.
 //!
-//! While a replay lasts, only its own notices (`replaying`, or joining on to what it has replayed) move the position: a
+//! A worker's number tells one start of it from another. Two workers of a lane do not disturb each other: each joins on to
+//! its own last word. One without a number drops everything each time.
+//!
+//! While a replay lasts, only its own notices (`replaying`, or its worker's next word, or one joining on to what it has replayed) move the position: a
 //! second worker that does not know of the loss would claim too much. If the replaying worker falls silent for
 //! [`HEARTBEAT_SILENCE_MS`], the next notice of another worker is believed.
 //!
@@ -63,6 +68,7 @@ mod model_tests;
 mod stopped;
 #[cfg(test)]
 mod tests;
+mod voices;
 
 pub use demand::{Demand, DemandError};
 pub use fills::{FillId, FillTicket};
@@ -90,6 +96,14 @@ pub(crate) struct QueryRules {
     pub(crate) only_own_notices: bool,
     /// A notice wholly behind the known position still drops what it lists.
     pub(crate) behind_notice_drops: bool,
+    /// A worker that was not heard before drops everything, as a gap does.
+    pub(crate) new_worker_drops: bool,
+    /// So does a notice that does not join on to the last one of its worker.
+    pub(crate) own_gap_drops: bool,
+    /// What such a worker says from below the known position may be a replay's, until progress was read.
+    pub(crate) unheard_may_replay: bool,
+    /// A store that has less than was known does not end a replay below that.
+    pub(crate) going_back_keeps_replay: bool,
     /// A gap between notices drops everything of the lane and spoils fills in flight.
     pub(crate) gap_drops: bool,
     /// A fill that a notice touched since it began is not cached.
@@ -121,6 +135,10 @@ impl Default for QueryRules {
         Self {
             only_own_notices: true,
             behind_notice_drops: true,
+            new_worker_drops: true,
+            own_gap_drops: true,
+            unheard_may_replay: true,
+            going_back_keeps_replay: true,
             gap_drops: true,
             touched_fill_is_not_cached: true,
             fill_carries_its_beginning: true,

@@ -82,6 +82,8 @@ pub struct Worker {
     identity: LogIdentity,
     partition: u16,
     generation: u32,
+    /// Its own number, which its notices carry.
+    number: u64,
     queue: ReadAhead,
     held: Held,
     claims: Claims,
@@ -137,7 +139,8 @@ struct Folded {
 }
 
 impl Worker {
-    /// A worker of `partition` that goes on where the store says. `now_ms` is any clock that does not go back.
+    /// A worker of `partition` that goes on where the store says. `number` is random and new with each start: its notices
+    /// carry it. `now_ms` is any clock that does not go back.
     ///
     /// # Errors
     /// Log and store do not belong together.
@@ -146,6 +149,7 @@ impl Worker {
         identity: LogIdentity,
         partition: u16,
         generation: u32,
+        number: u64,
         state: &PartitionState,
         now_ms: u64,
     ) -> Result<Self, Refusal> {
@@ -161,6 +165,7 @@ impl Worker {
             identity,
             partition,
             generation,
+            number,
             queue: ReadAhead::default(),
             held: Held::default(),
             stops: Stops::default(),

@@ -24,7 +24,8 @@ const RETRY_INITIAL_MS: u64 = 50;
 const RETRY_MAX_MS: u64 = 2_000;
 /// How often the store is asked whether it answers.
 const HEALTH_PERIOD: Duration = Duration::from_secs(1);
-/// Notices that lie behind what is known are common with two workers on a lane; progress is read at most this often.
+/// Notices that lie behind what is known are common with two workers on a lane; unless something was missed before one,
+/// progress is read at most this often.
 const BEHIND_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the store was heard to say last; `Err` with a sentence for a person.
@@ -167,7 +168,7 @@ impl Upkeep {
         metrics.ignored_notices.inc_by(effect.ignored.into());
         metrics.gaps.inc_by(effect.gap.into());
         metrics.dropped.inc_by(u64::try_from(effect.dropped).unwrap_or(u64::MAX));
-        let is_due = last_behind.is_none_or(|last| last.elapsed() >= BEHIND_PERIOD);
+        let is_due = effect.gap || last_behind.is_none_or(|last| last.elapsed() >= BEHIND_PERIOD);
         if effect.may_have_gone_back && is_due {
             *last_behind = Some(Instant::now());
             self.try_read_progress(lane).await;

@@ -33,6 +33,7 @@ fn refused(lane: &Lane) -> Notice {
         generation: lane.generation,
         epoch: lane.dependencies.log.identity().epoch,
         partition: lane.partition(),
+        worker: None,
         from: 0,
         to: 0,
         time_ms: 0,

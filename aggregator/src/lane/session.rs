@@ -32,8 +32,10 @@ pub(super) async fn run(lane: Arc<Lane>) -> (Ended, bool) {
 fn start(lane: &Lane, state: &PartitionState) -> Result<(Worker, Clock), Ended> {
     let clock = Clock::start();
     let identity = lane.dependencies.log.identity().clone();
-    let worker =
-        Worker::start(lane.worker.clone(), identity, lane.partition(), lane.generation, state, clock.now_ms())?;
+    // Queries tell by it one life of a worker from another.
+    let number = rand::random();
+    let (partition, generation) = (lane.partition(), lane.generation);
+    let worker = Worker::start(lane.worker.clone(), identity, partition, generation, number, state, clock.now_ms())?;
     Ok((worker, clock))
 }
 

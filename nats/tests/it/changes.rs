@@ -9,6 +9,7 @@ fn notice(partition: u16, to: u64) -> Notice {
         generation: 1,
         epoch: 1,
         partition,
+        worker: Some(u64::MAX),
         from: to - 1,
         to,
         time_ms: 1,
@@ -21,6 +22,18 @@ fn notice(partition: u16, to: u64) -> Notice {
 
 async fn next(notices: &mut nats::Notices) -> NoticeEvent {
     tokio::time::timeout(PATIENCE, notices.next()).await.expect("something is to be heard").expect("the client is open")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_of_a_worker_without_a_number_is_heard() {
+    let server = NatsServer::start().unwrap();
+    let client = connect(&server).await;
+    let mut notices = Changes::new(client.clone(), 1).subscribe().await.unwrap();
+    let unnumbered = Notice { worker: None, ..notice(3, 7) };
+    let json = serde_json::to_string(&unnumbered).unwrap();
+    assert!(!json.contains("worker"), "as workers wrote it that had no number: {json}");
+    Changes::new(client, 1).publish(&unnumbered).await.unwrap();
+    assert_eq!(next(&mut notices).await, NoticeEvent::Notice(unnumbered));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,6 +83,7 @@ async fn every_user_can_do_its_work() {
         generation: 1,
         epoch: 1,
         partition: 0,
+        worker: Some(1),
         from: 0,
         to: 1,
         time_ms: 1,

@@ -22,12 +22,12 @@ pub struct Stamp {
 pub struct NoticeEffect {
     /// Of another generation, epoch or partition: nothing happened.
     pub ignored: bool,
-    /// Something was missed before it; the lane's entries are dropped.
+    /// Something was missed before it, or may have been; the lane's entries are dropped.
     pub gap: bool,
     /// The position has changed: waiting readers should look again.
     pub moved: bool,
     /// It lies behind what is known and no replay explains it. A second worker does this, and so does a store that was
-    /// reopened at an older state: the driver reads progress (now and then, not for each such notice).
+    /// reopened at an older state: the driver reads progress (with a `gap` at once, else now and then, not for each such notice).
     pub may_have_gone_back: bool,
     /// How many cached entries were dropped.
     pub dropped: usize,
@@ -54,9 +54,13 @@ pub struct ProgressEffect {
 /// A worker's replay below the progress that it found.
 #[derive(Clone, Copy, Debug)]
 struct Replay {
+    /// Who replays, if it has a number.
+    worker: Option<u64>,
     position: u64,
     time_ms: i64,
     heard_at_ms: u64,
+    /// Nobody has said that this is a replay: the next progress read will tell.
+    is_supposed: bool,
 }
 
 /// What a notice or a progress read means for cached entries.
@@ -125,8 +129,8 @@ impl Freshness {
             && (self.position() >= self.end || !self.rules.complete_at_told_end)
     }
 
-    /// Takes in a notice of this lane.
-    pub(super) fn hear(&mut self, notice: &Notice, now_ms: u64) -> Movement {
+    /// Takes in a notice of this lane; `has_missed` says that its worker may have said something before that was not heard.
+    pub(super) fn hear(&mut self, notice: &Notice, has_missed: bool, now_ms: u64) -> Movement {
         let before = self.position();
         self.heard_at_ms = Some(now_ms);
         self.replaying = notice.replaying;
@@ -134,7 +138,9 @@ impl Freshness {
         if self.unconfirmed {
             return Movement { gap: true, ..Movement::default() };
         }
-        let replays_below = notice.replaying && notice.to < self.progress && self.rules.replay_lowers_position;
+        let is_behind = notice.to < self.progress;
+        let may_replay = has_missed && !notice.replaying && is_behind && self.rules.unheard_may_replay;
+        let replays_below = (notice.replaying && is_behind && self.rules.replay_lowers_position) || may_replay;
         let gap = match (self.replay, replays_below) {
             (_, true) => self.hear_replay(notice, now_ms),
             (Some(replay), false) => self.hear_after_replay(notice, replay, now_ms),
@@ -144,8 +150,13 @@ impl Freshness {
             gap,
             moved: self.position() != before,
             behind: notice.to <= before,
-            may_have_gone_back: self.replay.is_none() && notice.to < self.progress,
+            may_have_gone_back: may_replay || (notice.to < self.progress && !self.is_replayed()),
         }
+    }
+
+    /// Whether it is certain that a worker replays.
+    fn is_replayed(&self) -> bool {
+        self.replay.is_some_and(|replay| !replay.is_supposed)
     }
 
     /// The usual notice: it joins on to what is known, or lies behind it, or leaves a gap.
@@ -155,22 +166,25 @@ impl Freshness {
         gap
     }
 
-    /// A worker tells how far it has replayed. Where a replay begins, everything is dropped: what the store has lost may
-    /// have been read already.
+    /// A worker tells how far it has replayed. Where a replay begins, or another is further back, everything is dropped: what
+    /// the store has lost may have been read already, under a position that is not claimed any more.
     fn hear_replay(&mut self, notice: &Notice, now_ms: u64) -> bool {
         let before = self.replay.map(|replay| replay.position);
-        let gap = before.is_none_or(|position| notice.from > position);
-        if before.is_none_or(|position| notice.to < position) {
+        let goes_back = before.is_none_or(|position| notice.to < position);
+        if goes_back {
             self.lineage += 1;
         }
         let time_ms = if notice.time_ms == 0 { self.replay.map_or(0, |replay| replay.time_ms) } else { notice.time_ms };
-        self.replay = Some(Replay { position: notice.to, time_ms, heard_at_ms: now_ms });
-        gap
+        let is_supposed = !notice.replaying && !self.is_replayed();
+        let (worker, position) = (notice.worker, notice.to);
+        self.replay = Some(Replay { worker, position, time_ms, heard_at_ms: now_ms, is_supposed });
+        goes_back || before.is_some_and(|position| notice.from > position)
     }
 
     /// A notice while a replay is known that is not of a replay below progress: its end, or another worker that goes on.
     fn hear_after_replay(&mut self, notice: &Notice, replay: Replay, now_ms: u64) -> bool {
-        let joins_on = notice.from <= replay.position;
+        let is_same = notice.worker.is_some() && notice.worker == replay.worker;
+        let joins_on = notice.from <= replay.position || is_same;
         let silent = now_ms.saturating_sub(replay.heard_at_ms) >= HEARTBEAT_SILENCE_MS;
         if joins_on && notice.to >= self.progress {
             self.replay = None;
@@ -208,6 +222,8 @@ impl Freshness {
         }
         self.unconfirmed = false;
         let before = self.position();
+        // What is stored now was written by who replays, if anybody does.
+        let supposed = self.replay.take_if(|replay| replay.is_supposed).is_some();
         let went_back = sequence < ticket.progress;
         if went_back {
             self.go_back(sequence, time_ms);
@@ -216,14 +232,18 @@ impl Freshness {
         if ahead {
             self.learn_more(sequence, time_ms);
         }
-        (went_back || ahead, ProgressEffect { moved: self.position() != before, went_back, outdated: false })
+        (
+            supposed || went_back || ahead,
+            ProgressEffect { moved: self.position() != before, went_back, outdated: false },
+        )
     }
 
     /// The store has less than was known. A worker that replays below that goes on to do so: what it has not replayed yet may
     /// be lost, too.
     fn go_back(&mut self, sequence: u64, time_ms: i64) {
         self.lineage += 1;
-        self.replay = self.replay.filter(|replay| replay.position < sequence);
+        let goes_on = |replay: &Replay| replay.position < sequence && self.rules.going_back_keeps_replay;
+        self.replay = self.replay.filter(goes_on);
         (self.progress, self.time_ms) = (sequence, time_ms);
     }
 
@@ -232,7 +252,8 @@ impl Freshness {
     fn learn_more(&mut self, sequence: u64, time_ms: i64) {
         if self.replaying && self.replay.is_none() && self.rules.replay_lowers_position {
             let heard_at_ms = self.heard_at_ms.unwrap_or(0);
-            self.replay = Some(Replay { position: self.progress, time_ms: self.time_ms, heard_at_ms });
+            let (position, time_ms) = (self.progress, self.time_ms);
+            self.replay = Some(Replay { worker: None, position, time_ms, heard_at_ms, is_supposed: false });
         }
         (self.progress, self.time_ms) = (sequence, time_ms);
     }

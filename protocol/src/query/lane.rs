@@ -6,6 +6,7 @@ use super::{
     fills::{FillId, FillTicket, Fills},
     freshness::{Freshness, NoticeEffect, ProgressEffect, ProgressTicket, Stamp},
     stopped::Stopped,
+    voices::Voices,
 };
 use crate::{
     commit::Progress,
@@ -57,6 +58,7 @@ pub struct QueryLane<R, V> {
     cache: Cache<R, V>,
     fills: Fills<R>,
     stopped: Stopped,
+    voices: Voices,
     rules: QueryRules,
 }
 
@@ -74,6 +76,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
             cache: Cache::new(settings.cache_bytes),
             fills: Fills::default(),
             stopped: Stopped::new(rules),
+            voices: Voices::new(rules),
             rules,
         }
     }
@@ -91,9 +94,11 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
             return NoticeEffect { ignored: true, ..NoticeEffect::default() };
         }
         self.stopped.hear(notice);
-        let movement = self.freshness.hear(notice, now_ms);
+        let has_missed = self.voices.hear(notice);
+        let movement = self.freshness.hear(notice, has_missed, now_ms);
+        let gap = has_missed || movement.gap;
         let mut dropped = 0;
-        if movement.gap && self.rules.gap_drops {
+        if gap && self.rules.gap_drops {
             dropped += self.drop_all();
         }
         if !movement.behind || self.rules.behind_notice_drops {
@@ -101,7 +106,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         }
         NoticeEffect {
             ignored: false,
-            gap: movement.gap,
+            gap,
             moved: movement.moved,
             may_have_gone_back: movement.may_have_gone_back,
             dropped,

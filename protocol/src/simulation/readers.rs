@@ -52,6 +52,8 @@ pub(crate) struct Query {
     /// What each publisher sent, in its order. Nothing while there is no subscription.
     inboxes: BTreeMap<usize, VecDeque<Sent>>,
     is_subscribed: bool,
+    /// Until then nothing that is sent arrives, and nobody says so.
+    muted_until_ms: u64,
     progress_reads: Vec<ProgressRead>,
     fills: Vec<Fill>,
     /// A reader that passes its last position on.
@@ -77,6 +79,7 @@ impl Query {
             lane,
             inboxes: BTreeMap::new(),
             is_subscribed: true,
+            muted_until_ms: 0,
             progress_reads,
             fills: Vec::new(),
             last_position: 0,
@@ -95,13 +98,20 @@ impl Query {
     }
 
     /// A worker publishes.
-    pub(crate) fn send(&mut self, publisher: usize, sent: Sent) {
+    pub(crate) fn send(&mut self, publisher: usize, sent: Sent, now_ms: u64) {
         if is_ours(&sent.notice) {
             self.belief.announce(sent.notice.to);
         }
-        if self.is_subscribed {
+        if self.is_subscribed && now_ms < self.muted_until_ms {
+            self.belief.miss();
+        } else if self.is_subscribed {
             self.inboxes.entry(publisher).or_default().push_back(sent);
         }
+    }
+
+    /// What is sent until then vanishes.
+    pub(crate) fn mute_until(&mut self, until_ms: u64) {
+        self.muted_until_ms = until_ms;
     }
 
     /// The embedded store was reopened at an older state; what was said before has arrived before.
@@ -140,6 +150,22 @@ impl Query {
         if surroundings.damaged.is_empty() { self.check_knowledge(now_ms) } else { Ok(()) }
     }
 
+    /// A reader comes, or a fill goes on.
+    pub(crate) fn serve(
+        &mut self,
+        rng: &mut StdRng,
+        now_ms: u64,
+        store: &SimulatedStore,
+        log: &Log,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<(), Violation> {
+        if rng.random_bool(0.3) {
+            self.read(rng, now_ms, store, log, surroundings)
+        } else {
+            self.go_on_with_a_fill(rng, now_ms, store, log, surroundings)
+        }
+    }
+
     fn deliver(&mut self, rng: &mut StdRng, now_ms: u64, store: &SimulatedStore) {
         if !self.is_subscribed {
             if rng.random_bool(0.1) {
@@ -166,7 +192,7 @@ impl Query {
             return;
         }
         let sender_knows = knows(sent.generations, store);
-        self.belief.hear(sender_knows);
+        self.belief.hear(sender_knows, sent.notice.to);
         if !sender_knows {
             self.doubt_fills();
         }
@@ -185,7 +211,9 @@ impl Query {
         }
         while let Some((ticket, found)) = self.progress_reads.pop() {
             let found = found.unwrap_or_else(|| store.partition_state(self.partition).progress);
-            self.lane.finish_progress_read(ticket, found.as_ref());
+            if self.lane.finish_progress_read(ticket, found.as_ref()).outdated {
+                self.begin_progress_read();
+            }
         }
     }
 

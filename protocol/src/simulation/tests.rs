@@ -18,9 +18,8 @@ fn every_history_agrees_with_the_naive_fold() {
 /// Name, and how the rule is left out.
 type Mutation = (&'static str, fn(&mut Switches));
 
-/// Rules whose loss these histories show. Two are not among them. That nothing is complete while a worker replays follows from
-/// others: such a worker knows the lane's end, and the position is lowered below it. That a notice behind drops what it lists
-/// is shown by `query/model_tests.rs` only: no history of the first ten thousand comes to it.
+/// Rules whose loss these histories show: all that can be left out. That nothing is complete while a worker replays is none of
+/// them, for it follows from others: such a worker knows the lane's end, and the position is lowered below it.
 const MUTATIONS: &[Mutation] = &[
     ("a launch is applied only above the row's stamp", |switches| switches.worker.apply_above_stamp = false),
     ("the stamp as loaded decides", |switches| switches.worker.stamp_as_loaded = false),
@@ -53,6 +52,11 @@ const MUTATIONS: &[Mutation] = &[
     ("heartbeats go on", |switches| switches.driver.heartbeats = false),
     ("a refusal is told", |switches| switches.driver.refusals_are_told = false),
     ("notices of others are ignored", |switches| switches.query.only_own_notices = false),
+    ("a notice behind drops what it lists", |switches| switches.query.behind_notice_drops = false),
+    ("a worker not heard before drops all", |switches| switches.query.new_worker_drops = false),
+    ("a worker's own gap drops all", |switches| switches.query.own_gap_drops = false),
+    ("a worker not heard before may replay", |switches| switches.query.unheard_may_replay = false),
+    ("going back does not end a replay", |switches| switches.query.going_back_keeps_replay = false),
     ("a gap drops all", |switches| switches.query.gap_drops = false),
     ("a touched fill is not cached", |switches| switches.query.touched_fill_is_not_cached = false),
     ("a fill's answer is as of its beginning", |switches| switches.query.fill_carries_its_beginning = false),

@@ -2,6 +2,7 @@
 
 mod checks;
 mod disasters;
+mod vanishing;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,10 @@ pub(crate) struct World {
     share_of_readers: f64,
     /// Until then readers come in a rush, and workers get on slowly.
     rush_until_ms: u64,
+    /// Whether what a worker says while it replays is sometimes not heard.
+    replays_unheard: bool,
+    /// How many workers have started.
+    starts: u64,
     damaged: BTreeSet<AccountKey>,
     /// The highest head or progress that ever landed, by lane.
     highest_claim: BTreeMap<usize, u64>,
@@ -59,6 +64,9 @@ pub(crate) struct World {
 }
 
 type Checked = Result<(), Violation>;
+
+/// Something that a query does.
+type Happening = fn(&mut Query, &mut StdRng, u64, &SimulatedStore, &Log, &Surroundings<'_>) -> Checked;
 
 impl World {
     pub(crate) fn new(seed: u64, switches: Switches, is_traced: bool) -> Self {
@@ -72,13 +80,16 @@ impl World {
             bucket_facts: rng.random_range(2..6),
             load_windows: rng.random_range(1..4),
         };
+        let replays_unheard = mode == StoreMode::Stepwise && rng.random_bool(0.25);
+        // Where memory is short each commit waits until the one before is safe, and that takes too long.
+        let budgets: &[usize] = if replays_unheard { &[1_000_000] } else { &[1, 1, 4_000, 10_000, 20_000, 1_000_000] };
         let config = WorkerConfig {
             atomic_commits: mode == StoreMode::Atomic,
             checkpoint_lag_ms: CHECKPOINT_LAG_MS,
             read_ahead_bytes: rng.random_range(1..6_000),
             commit_launches: rng.random_range(1..20),
             commit_bytes: rng.random_range(1_000..10_000),
-            memory_bytes: *super::log::pick(&mut rng, &[1, 1, 4_000, 10_000, 1_000_000]),
+            memory_bytes: *super::log::pick(&mut rng, budgets),
         };
         // Mostly several; what a lone one has not repaired yet is seen by readers for longer.
         let workers = *super::log::pick(&mut rng, &[1, 2, 2, 3, 3]);
@@ -109,6 +120,8 @@ impl World {
             is_settling: false,
             share_of_readers,
             rush_until_ms: 0,
+            replays_unheard,
+            starts: 0,
             damaged: BTreeSet::new(),
             highest_claim: BTreeMap::new(),
             trace: is_traced.then(Vec::new),
@@ -154,6 +167,7 @@ impl World {
             150..172 => self.heartbeat(),
             172..176 => self.speak_as_another(),
             176..180 => self.damage_row(),
+            180..183 if self.replays_unheard => self.replay_unheard()?,
             _ if self.readers_come_next() => self.step_query()?,
             _ => self.step_some_worker()?,
         }
@@ -186,6 +200,14 @@ impl World {
 
     fn step_query(&mut self) -> Checked {
         let lane = self.rng.random_range(0..self.queries.len());
+        self.step_query_of(lane)
+    }
+
+    fn step_query_of(&mut self, lane: usize) -> Checked {
+        self.at_query(lane, Query::happen)
+    }
+
+    fn at_query(&mut self, lane: usize, does: Happening) -> Checked {
         let is_atomic = self.is_atomic();
         let Self { rng, now_ms, log, store, drivers, queries, damaged, .. } = self;
         let of_lane = || drivers.iter().filter(|driver| usize::from(driver.lane) == lane);
@@ -197,7 +219,7 @@ impl World {
             damaged,
             bucket_facts: self.bounds.bucket_facts,
         };
-        queries[lane].happen(rng, *now_ms, store, log, &surroundings)
+        does(&mut queries[lane], rng, *now_ms, store, log, &surroundings)
     }
 
     fn heartbeat(&mut self) {
@@ -239,6 +261,7 @@ impl World {
             generation: 1,
             epoch: 1,
             partition,
+            worker: None,
             from: at,
             to: at,
             time_ms: 0,
@@ -252,7 +275,8 @@ impl World {
     fn publish(&mut self, index: usize, notice: Notice) {
         let Driver { end_known_at_ms, generations, .. } = self.drivers[index];
         self.tell(|_| format!("worker {index} says {notice:?}"));
-        self.queries[usize::from(notice.partition)].send(index, Sent { notice, end_known_at_ms, generations });
+        let sent = Sent { notice, end_known_at_ms, generations };
+        self.queries[usize::from(sent.notice.partition)].send(index, sent, self.now_ms);
     }
 
     /// A worker of another generation or of another epoch, which is somewhere else altogether.
@@ -266,7 +290,7 @@ impl World {
             notice.epoch = 2
         }
         let sent = Sent { notice, end_known_at_ms: self.now_ms, generations: self.store.generations() };
-        self.queries[usize::from(lane)].send(self.drivers.len(), sent);
+        self.queries[usize::from(lane)].send(self.drivers.len(), sent, self.now_ms);
     }
 
     /// A batch lands in the store: every row must be what the fold says.
@@ -290,6 +314,7 @@ impl World {
     fn settle(&mut self) -> Checked {
         self.tell(|_| "all is well from here".to_owned());
         self.is_settling = true;
+        self.queries.iter_mut().for_each(|query| query.mute_until(0));
         for puts in std::mem::take(&mut self.late) {
             if self.rng.random_bool(0.5) {
                 self.land(&puts)?;

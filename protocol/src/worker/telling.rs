@@ -10,6 +10,7 @@ impl Worker {
             generation: self.generation,
             epoch: self.identity.epoch,
             partition: self.partition,
+            worker: Some(self.number),
             from: self.committed.sequence,
             to: self.committed.sequence,
             time_ms: self.committed_time_ms,

@@ -2,8 +2,8 @@
 //!
 //! The protocol promises that no answer lacks what its position covers, but for one stretch: from the moment at which a node
 //! of a store that commits step by step forgets rows until every worker of the lane has heard of it and the query has heard
-//! of one that knows. A worker that does not know may claim what is not there, to readers and in the store. Answers begun in
-//! that stretch are not looked at.
+//! of one that knows. A worker that does not know may claim what is not there, to readers and in the store: then until one
+//! that knows is heard at or above that claim. Answers begun in that stretch are not looked at.
 
 use std::collections::BTreeSet;
 
@@ -48,6 +48,8 @@ struct Doubt {
     has_missed: bool,
     /// Until the store holds again what its progress claims.
     until_true: bool,
+    /// Until one that knows says that it has come so far: the highest progress that was claimed and not there.
+    until_told: u64,
 }
 
 impl Belief {
@@ -75,10 +77,10 @@ impl Belief {
     }
 
     /// A notice was heard from one who knows the store, or not.
-    pub(super) fn hear(&mut self, knows: bool) {
+    pub(super) fn hear(&mut self, knows: bool, to: u64) {
         match &mut self.doubt {
             Some(doubt) => {
-                doubt.has_heard = knows;
+                doubt.has_heard = knows && to >= doubt.until_told;
                 // What one says that does not know takes back what another said before.
                 doubt.has_missed |= !knows;
             }
@@ -98,16 +100,18 @@ impl Belief {
 impl Query {
     /// A node has forgotten rows.
     pub(crate) fn rows_forgotten(&mut self) {
-        let until_true = self.belief.doubt.is_some_and(|doubt| doubt.until_true);
+        let Doubt { until_true, until_told, .. } = self.belief.doubt.unwrap_or_default();
         // Who is not subscribed cannot be told.
-        self.belief.doubt = Some(Doubt { until_true, has_missed: !self.is_subscribed, ..Doubt::default() });
+        let has_missed = !self.is_subscribed || until_true;
+        self.belief.doubt = Some(Doubt { until_true, until_told, has_missed, ..Doubt::default() });
         self.doubt_fills();
     }
 
     /// Progress landed that claims what the store does not hold: its writer did not know.
-    pub(crate) fn progress_lies(&mut self) {
-        let known = Doubt { is_restarted: true, has_heard: true, ..Doubt::default() };
-        self.belief.doubt = Some(Doubt { until_true: true, ..self.belief.doubt.unwrap_or(known) });
+    pub(crate) fn progress_lies(&mut self, claimed: u64) {
+        let known = self.belief.doubt.unwrap_or(Doubt { is_restarted: true, ..Doubt::default() });
+        let until_told = known.until_told.max(claimed);
+        self.belief.doubt = Some(Doubt { until_true: true, until_told, has_heard: false, has_missed: true, ..known });
         self.doubt_fills();
     }
 

@@ -121,7 +121,7 @@ impl World {
         }
         for (lane, (before, after)) in (0..).zip(before.iter().zip(self.progress_of_lanes())) {
             if after != *before && self.check_complete(self.store.current(), lane, after).is_err() {
-                self.queries[usize::from(lane)].progress_lies();
+                self.queries[usize::from(lane)].progress_lies(after);
             }
         }
     }

@@ -41,14 +41,26 @@ impl World {
         self.now_ms += for_ms;
     }
 
+    /// What a lane's workers say is lost for a while between two servers of NATS, and nobody hears of it.
+    pub(super) fn mute(&mut self, lane: usize) {
+        let for_ms = self.rng.random_range(500..10_000);
+        self.tell(|_| format!("nothing is heard of lane {lane} for {for_ms} ms"));
+        self.queries[lane].mute_until(self.now_ms + for_ms);
+    }
+
     /// A node crashes and forgets; or the atomic store is reopened at an older state, which no worker survives.
     pub(super) fn crash_store(&mut self) {
+        let node = self.rng.random_range(0..NODES);
+        let cut_ms = self.now_ms - self.rng.random_range(0..=SYNC_PERIOD_MS);
+        self.crash_node(node, cut_ms);
+    }
+
+    /// The node loses what came after, but nothing that was synced.
+    pub(super) fn crash_node(&mut self, node: usize, cut_ms: u64) {
         // Nor is a store that forgets what it was filled from, after the log has forgotten it, too.
         if !self.doomed.is_empty() {
             return;
         }
-        let node = self.rng.random_range(0..NODES);
-        let cut_ms = self.now_ms - self.rng.random_range(0..=SYNC_PERIOD_MS);
         self.tell(|_| format!("node {node} crashes and loses what came after {cut_ms}"));
         self.store.crash(node, cut_ms, self.now_ms);
         self.store_crashes += 1;

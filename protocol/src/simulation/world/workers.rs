@@ -66,7 +66,8 @@ impl World {
         let state = self.store.partition_state(lane);
         self.tell(|_| format!("worker {index} starts from {state:?}"));
         let identity = self.log.identity.clone();
-        match Worker::start(self.config.clone(), identity, lane, 1, &state, self.now_ms) {
+        self.starts += 1;
+        match Worker::start(self.config.clone(), identity, lane, 1, self.starts, &state, self.now_ms) {
             Ok(worker) => {
                 let worker = worker.with_rules(self.bounds, self.switches.worker);
                 self.drivers[index].worker = Some(worker);
@@ -80,11 +81,14 @@ impl World {
 
     /// A worker that has started says where it stands.
     fn announce(&mut self, index: usize) {
-        let Driver { lane, worker: Some(_), .. } = &self.drivers[index] else { return };
-        self.queries[usize::from(*lane)].worker_started();
+        let Driver { lane, worker: Some(_), .. } = self.drivers[index] else { return };
+        self.queries[usize::from(lane)].worker_started();
         // What is replayed slowly is seen half done.
         if self.store_crashes > 0 && !self.is_atomic() && !self.is_settling {
             self.rush_until_ms = self.now_ms + *pick(&mut self.rng, &[0, 10_000, 30_000]);
+            if self.rng.random_bool(0.3) {
+                self.mute(usize::from(lane));
+            }
         }
         if self.switches.driver.announces_itself {
             self.send_standing(index, self.switches.driver.knows_end_first);

@@ -36,7 +36,8 @@ impl Alone {
 
     pub(super) fn with(config: WorkerConfig, bounds: Bounds, store: SimulatedStore) -> Self {
         let state = store.partition_state(0);
-        let worker = Worker::start(config, identity(), 0, 1, &state, 0).unwrap().with_rules(bounds, Rules::default());
+        let worker =
+            Worker::start(config, identity(), 0, 1, 1, &state, 0).unwrap().with_rules(bounds, Rules::default());
         Self { worker, store, commits: Vec::new(), notices: Vec::new(), parked: Vec::new() }
     }
 

@@ -91,7 +91,7 @@ fn a_store_of_another_log_is_refused_with_the_remedy() {
     alone.offer(1, line("a", "2026-11-22", "1", "1.00"));
     alone.drive();
     let state = alone.store.partition_state(0);
-    let start = |identity: LogIdentity| Worker::start(WorkerConfig::default(), identity, 0, 1, &state, 0);
+    let start = |identity: LogIdentity| Worker::start(WorkerConfig::default(), identity, 0, 1, 1, &state, 0);
     let refusal = start(LogIdentity { stream_id: "another".into(), ..identity() }).unwrap_err();
     assert!(refusal.to_string().contains("raise the epoch"), "{refusal}");
     assert!(!refusal.restart_helps());

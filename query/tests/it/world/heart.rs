@@ -54,6 +54,7 @@ fn at_start(partition: u16) -> Notice {
         generation: 1,
         epoch: 1,
         partition,
+        worker: Some(1),
         from: 0,
         to: 0,
         time_ms: 0,

@@ -149,6 +149,7 @@ impl Worker {
             generation: 1,
             epoch: 1,
             partition,
+            worker: Some(1),
             from: self.last(partition),
             to: self.sequence,
             time_ms: self.time_ms(),
