@@ -86,7 +86,7 @@ const HEARTBEATS_A_TIMEOUT: u64 = 3;
 
 impl Default for LeaseConfig {
     fn default() -> Self {
-        Self { instance: "aggregator".to_owned(), times: lease_times(3_000), handover_ms: 10_000 }
+        Self { instance: "aggregator".to_owned(), times: lease_times(2_700), handover_ms: 10_000 }
     }
 }
 

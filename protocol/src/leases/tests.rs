@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::*;
 
-const TIMES: LeaseTimes = LeaseTimes { heartbeat_ms: 1_000, timeout_ms: 3_000 };
-const LOOK_EVERY_MS: u64 = 500;
+const TIMES: LeaseTimes = LeaseTimes { heartbeat_ms: 900, timeout_ms: 2_700 };
+const LOOK_EVERY_MS: u64 = 450;
 /// A lane is without a worker no longer than this, as long as some instance lives that has looked around.
 const HELD_WITHIN_MS: u64 = 5_000;
 
@@ -240,7 +240,8 @@ proptest! {
         let most = lanes.div_ceil(instances + 1);
         prop_assert!(world.begins_of(World::leave) <= most, "those of the one that leaves");
         if instances > 1 {
-            prop_assert!(world.begins_of(World::kill) <= lanes.div_ceil(instances), "those of the dead one");
+            // Two who notice at different times may both begin a lane; one of them lets go of it again.
+            prop_assert!(world.begins_of(World::kill) <= lanes.div_ceil(instances) + 1, "those of the dead one");
         }
     }
 }
