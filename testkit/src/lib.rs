@@ -10,6 +10,7 @@ mod nats_server;
 mod open_files;
 mod ports;
 mod process;
+mod script;
 mod spawner;
 mod wait;
 
@@ -20,6 +21,7 @@ pub use nats_server::{NatsServer, NatsServerOptions};
 pub use open_files::allow_open_files;
 pub use ports::{free_port, free_ports, lasting_ports};
 pub use process::ChildProcess;
+pub use script::write_script;
 pub use tempfile::TempDir;
 pub use wait::{wait_until, wait_until_async};
 

@@ -1,8 +1,8 @@
 //! What cannot be started is told in one sentence, and nothing is left running.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
+use std::{fs, net::TcpListener};
 
-use testkit::{ChildProcess, NatsServer, temp_folder};
+use testkit::{ChildProcess, NatsServer, temp_folder, write_script};
 
 use crate::pipeline::{PATIENCE, Pipeline, refusal, saldo, up};
 
@@ -57,8 +57,7 @@ fn a_nats_server_that_is_absent_old_or_something_else_is_refused() {
     assert!(refused("/nowhere/nats-server").contains("cannot run nats-server"));
     assert!(refused("/bin/true").contains("is no nats-server"));
     let old = folder.path().join("old");
-    fs::write(&old, "#!/bin/sh\necho nats-server: v2.10.7\n").unwrap();
-    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&old, "echo nats-server: v2.10.7").unwrap();
     assert!(refused(old.to_str().unwrap()).contains("2.10.7"));
     let mut none = saldo();
     assert!(refusal(none.arg("up").arg("--data").arg(folder.path())).contains("no nats-server on PATH"));
@@ -68,10 +67,8 @@ fn a_nats_server_that_is_absent_old_or_something_else_is_refused() {
 fn a_nats_server_that_does_not_start_is_refused_with_its_last_words() {
     let folder = temp_folder().unwrap();
     let broken = folder.path().join("broken");
-    let script =
-        "#!/bin/sh\n[ \"$1\" = --version ] && echo nats-server: v2.15.1 && exit\necho no luck today >&2\nexit 7\n";
-    fs::write(&broken, script).unwrap();
-    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = "[ \"$1\" = --version ] && echo nats-server: v2.15.1 && exit\necho no luck today >&2\nexit 7";
+    write_script(&broken, script).unwrap();
     let data = folder.path().join("data");
     let said =
         refusal(saldo().arg("up").arg("--data").arg(&data).args(["--nats-server", broken.to_str().unwrap()]).args([
