@@ -74,7 +74,7 @@ pub struct LeaseConfig {
     /// adds a number of its own. Default `aggregator`.
     pub instance: String,
     /// `SALDO_AGGREGATOR_LEASE_TIMEOUT_MS`: an instance that is not heard for so long, in milliseconds, is taken for dead. Default
-    /// 3,000: others then work on its lanes within five seconds. Three heartbeats fit into it. The same for all instances.
+    /// 2,700: others then work on its lanes within five seconds. Three heartbeats fit into it. The same for all instances.
     pub times: LeaseTimes,
     /// `SALDO_AGGREGATOR_HANDOVER_MS`: how long, in milliseconds, an instance that is asked to stop goes on until others have
     /// taken over. Default 10,000.
