@@ -14,9 +14,7 @@ pub async fn killed(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     some_moment(&mut scene.random, 1_000).await;
     let killed_at = Instant::now();
     scene.machines.cluster.kill(name)?;
-    scene.machines.cluster.held_by_others(name).await?;
-    scene.report.took("until others had its lanes, aggregator_killed", killed_at.elapsed());
-    scene.well_again(killed_at).await?;
+    taken_over(scene, name, killed_at, "until others had its lanes, aggregator_killed").await?;
     scene.machines.cluster.join(name)?;
     scene.wait_for_even_spread().await
 }
@@ -28,9 +26,7 @@ pub async fn paused(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     some_moment(&mut scene.random, 1_000).await;
     let paused_at = Instant::now();
     scene.machines.cluster.pause(name)?;
-    scene.machines.cluster.held_by_others(name).await?;
-    scene.report.took("until others had its lanes, aggregator_paused", paused_at.elapsed());
-    scene.well_again(paused_at).await?;
+    taken_over(scene, name, paused_at, "until others had its lanes, aggregator_paused").await?;
     // Its lanes are in other hands for good: not in those of one who may still give them back.
     scene.machines.cluster.wait_for_spread(&SPREAD_OVER_TWO).await?;
     sleep(outage(Duration::ZERO, Duration::from_secs(30)).saturating_sub(paused_at.elapsed())).await;
@@ -41,4 +37,11 @@ pub async fn paused(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let said = scene.machines.cluster.output(name);
     ensure!(said.contains("letting go of this lane"), "who stood still gives up what others hold:\n{said}");
     Ok(())
+}
+
+/// The others hold its lanes, and all is well again.
+async fn taken_over(scene: &mut Scene<'_>, name: &str, struck_at: Instant, what: &'static str) -> anyhow::Result<()> {
+    scene.machines.cluster.held_by_others(name).await?;
+    scene.report.took(what, struck_at.elapsed());
+    scene.well_again(struck_at).await
 }
