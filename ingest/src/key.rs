@@ -39,17 +39,6 @@ impl KeyBytes {
     }
 }
 
-/// The message id of a lone launch.
-pub fn launch_message_id(
-    tenant: &Tenant,
-    account: &Account,
-    date: BusinessDate,
-    id: &LaunchId,
-    content: Digest,
-) -> MessageId {
-    MessageId::Launch(format!("{tenant}.{account}.{date}.{id}.{content}"))
-}
-
 /// The message id of a batch: over the key and content of every entry, in order.
 pub fn packed_message_id(claimed: &[Claimed]) -> MessageId {
     let mut bytes = Vec::with_capacity(claimed.len() * 32);

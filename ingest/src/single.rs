@@ -1,12 +1,13 @@
 //! One launch: parsed, given id and date where ingest makes them, claimed, published.
 
+use bytes::Bytes;
 use ledger::{Account, BusinessDate, Digest, Draft, Invalid, LaunchId, Reason, Tenant, parse_posted};
-use nats::Batch;
+use nats::{Batch, LaunchName, MessageId};
 use protocol::position::Position;
 
 use crate::{
     flight::{Cause, Failure, Outcome},
-    key::{Claimed, key_digest, launch_message_id},
+    key::{Claimed, key_digest},
     made_id::make_id,
     publish::Claims,
     recent::Claim,
@@ -28,7 +29,14 @@ pub struct Complete {
     /// As given, derived, or made.
     pub date: BusinessDate,
     content: Digest,
-    line: Vec<u8>,
+    line: Bytes,
+}
+
+impl Complete {
+    fn name(&self, key: Digest) -> LaunchName {
+        let (tenant, account, id) = (self.tenant.clone(), self.account.clone(), self.id.clone());
+        LaunchName { tenant, account, date: self.date, id, key, content: self.content }
+    }
 }
 
 /// What became of a launch.
@@ -75,7 +83,7 @@ pub fn complete(
     draft.write_line(&tenant, &id, date, &mut line).map_err(Refusal::from)?;
     line.push(b'\n');
     let (account, content) = (draft.account.clone(), draft.content_digest);
-    Ok(Complete { tenant, id, account, date, content, line })
+    Ok(Complete { tenant, id, account, date, content, line: line.into() })
 }
 
 /// Why a posted launch cannot be completed.
@@ -115,7 +123,7 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
             Claim::Conflict { sequence } => return Booked::Conflict(shared.position(partition, sequence)),
             Claim::New => {
                 claims.push(claimed);
-                return publish(shared, launch, partition, claims).await;
+                return publish(shared, launch, key, partition, claims).await;
             }
             Claim::Pending { flight, same_content } => (flight, same_content),
         };
@@ -131,10 +139,8 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
     Booked::Unavailable(failure)
 }
 
-async fn publish(shared: &Shared, launch: &Complete, partition: u16, claims: Claims) -> Booked {
-    let Complete { tenant, account, date, id, content, line } = launch;
-    let message_id = launch_message_id(tenant, account, *date, id, *content);
-    let batch = Batch { lines: line.clone().into(), entries: 1, message_id };
+async fn publish(shared: &Shared, launch: &Complete, key: Digest, partition: u16, claims: Claims) -> Booked {
+    let batch = Batch { lines: launch.line.clone(), entries: 1, message_id: MessageId::Launch(launch.name(key)) };
     match shared.lanes.submit(partition, batch, claims) {
         Err(failure) => Booked::Unavailable(failure),
         Ok(sent) => match sent.outcome().await {

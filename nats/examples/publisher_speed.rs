@@ -7,6 +7,7 @@
 use std::{env, time::Instant};
 
 use bytes::Bytes;
+use ledger::Digest;
 use nats::{Batch, Client, ClientConfig, Log, LogSettings, MessageId, Publisher, PublisherConfig};
 use testkit::NatsServer;
 
@@ -104,5 +105,6 @@ fn launch(number: usize) -> Batch {
          \"amount\":\"150.75\",\"currency\":\"BRL\"}}\n",
         number % 1_000
     );
-    Batch { lines: Bytes::from(line), entries: 1, message_id: MessageId::Launch(id) }
+    let message_id = MessageId::Packed(Digest::of(id.as_bytes()));
+    Batch { lines: Bytes::from(line), entries: 1, message_id }
 }

@@ -22,5 +22,7 @@ pub use error::{LogError, NatsError, NatsErrorKind};
 pub use leases::{FoundLease, LeaseSettings, Leases};
 pub use log::{Log, LogSettings, LogUsage, Unstored};
 pub use parked::{ParkOutcome, Parked, ParkedSettings};
-pub use publisher::{Batch, MessageId, PublishError, PublishErrorKind, Published, Publisher, PublisherConfig, Receipt};
+pub use publisher::{
+    Batch, LaunchName, MessageId, PublishError, PublishErrorKind, Published, Publisher, PublisherConfig, Receipt,
+};
 pub use reader::{LaneReader, ReadEvent, ReaderSettings};

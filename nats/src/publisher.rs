@@ -6,6 +6,7 @@ mod message;
 mod queue;
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ledger::Digest;
+use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
 use tokio::{
     sync::{Semaphore, oneshot, watch},
     time::Instant,
@@ -76,10 +77,36 @@ impl Default for PublisherConfig {
 /// By what a repeated batch is recognised: equal ids must mean equal lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageId {
-    /// One launch: `<tenant>.<account>.<date>.<id>.<content digest>`.
-    Launch(String),
+    /// One launch.
+    Launch(LaunchName),
     /// Several: a digest over every entry's key and content, in order.
     Packed(Digest),
+}
+
+/// What a launch is recognised by. The text is made only where it is sent, of a launch that is alone in its message: of those
+/// that share one the digests are enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchName {
+    /// The organisation.
+    pub tenant: Tenant,
+    /// Its cash book.
+    pub account: Account,
+    /// The calendar day it counts for.
+    pub date: BusinessDate,
+    /// Unique within (tenant, account, date).
+    pub id: LaunchId,
+    /// Digest of these four.
+    pub key: Digest,
+    /// Digest of the content.
+    pub content: Digest,
+}
+
+impl fmt::Display for LaunchName {
+    /// `<tenant>.<account>.<date>.<id>.<content digest>`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, account, date, id, content, .. } = self;
+        write!(formatter, "{tenant}.{account}.{date}.{id}.{content}")
+    }
 }
 
 /// Entries of one lane that travel together: they get neighbouring lines of one message, all of them or none.
@@ -223,7 +250,7 @@ impl Publisher {
             batch = match lane.push(batch) {
                 Ok(receipt) => return Ok(receipt),
                 Err(Refusal::Error(error)) => return Err(error),
-                Err(Refusal::NoRoom(batch)) => batch,
+                Err(Refusal::NoRoom(batch)) => *batch,
             };
             tokio::time::timeout_at(deadline, room).await.map_err(|_| no_room())?;
         }

@@ -28,7 +28,7 @@ pub(super) struct Pending {
 /// Why a batch was not taken.
 pub(super) enum Refusal {
     /// No room now; the batch back.
-    NoRoom(Batch),
+    NoRoom(Box<Batch>),
     /// The lane takes nothing now, or never this.
     Error(PublishError),
 }
@@ -98,7 +98,7 @@ impl LaneQueue {
         }
         let (entries, bytes) = (state.entries + entries_of(&batch), state.bytes + batch.lines.len());
         if entries > self.bounds.queue_entries || bytes > self.bounds.queue_bytes {
-            return Err(Refusal::NoRoom(batch));
+            return Err(Refusal::NoRoom(Box::new(batch)));
         }
         (state.entries, state.bytes) = (entries, bytes);
         let (outcome, receipt) = oneshot::channel();
@@ -264,7 +264,7 @@ mod tests {
 
     fn batch(entries: u32) -> Batch {
         let lines = Bytes::from("x\n".repeat(entries as usize));
-        Batch { lines, entries, message_id: MessageId::Launch("id".into()) }
+        Batch { lines, entries, message_id: MessageId::Packed(ledger::Digest::of(b"id")) }
     }
 
     fn taken(queue: &LaneQueue) -> Vec<u32> {
@@ -290,7 +290,7 @@ mod tests {
         let Err(Refusal::NoRoom(back)) = queue.push(batch(3)) else { panic!("it was taken") };
         assert_eq!(back.entries, 3);
         assert_eq!(taken(&queue), [4]);
-        assert!(queue.push(back).is_ok());
+        assert!(queue.push(*back).is_ok());
     }
 
     #[test]

@@ -19,10 +19,10 @@ mod server_config;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ledger::Digest;
+use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
 use nats::{
-    Batch, Client, ClientConfig, LaneReader, Log, LogSettings, MessageId, PublishError, Published, Publisher,
-    PublisherConfig, ReadEvent,
+    Batch, Client, ClientConfig, LaneReader, LaunchName, Log, LogSettings, MessageId, PublishError, Published,
+    Publisher, PublisherConfig, ReadEvent,
 };
 use protocol::log::LogMessage;
 use testkit::NatsServer;
@@ -61,11 +61,23 @@ pub(crate) async fn new_log(server: &NatsServer, partitions: u16) -> Log {
 /// A batch of `entries` lines, each `<name>.<line>`.
 pub(crate) fn batch(name: &str, entries: u32) -> Batch {
     let lines: String = (0..entries).map(|line| format!("{name}.{line}\n")).collect();
+    let digest = Digest::of(lines.as_bytes());
     let message_id = match entries {
-        1 => MessageId::Launch(name.to_owned()),
-        _ => MessageId::Packed(Digest::of(lines.as_bytes())),
+        1 => MessageId::Launch(launch_name(name, digest)),
+        _ => MessageId::Packed(digest),
     };
     Batch { lines: Bytes::from(lines), entries, message_id }
+}
+
+fn launch_name(id: &str, content: Digest) -> LaunchName {
+    LaunchName {
+        tenant: Tenant::parse("acme").expect("a tenant"),
+        account: Account::parse("store-1").expect("an account"),
+        date: BusinessDate::MIN,
+        id: LaunchId::parse(&id.replace(" ", "-")).expect("an id"),
+        key: Digest::of(id.as_bytes()),
+        content,
+    }
 }
 
 pub(crate) async fn publish(publisher: &Publisher, partition: u16, batch: Batch) -> Result<Published, PublishError> {
