@@ -14,7 +14,7 @@
 //! | a notice or heartbeat arrives | [`QueryLane::on_notice`]; `may_have_gone_back` asks for a progress read |
 //! | notices may be missing (slow consumer, reconnect, undecodable) | [`QueryLane::on_notices_lost`], then a progress read |
 //! | the store may have lost acknowledged rows (another incarnation) | [`QueryLane::on_store_lost`], then a progress read |
-//! | a reader comes | [`QueryLane::read`] |
+//! | a reader comes | [`QueryLane::read`]; to one who can be sent elsewhere [`QueryLane::read_cached`] may do |
 //!
 //! [`QueryLane::read`] answers with a [`Reading`]:
 //! - `Cached`: answer the value with the stamp given, which is the present one.

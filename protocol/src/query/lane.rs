@@ -41,6 +41,12 @@ pub enum Reading<R, V> {
     Stopped,
 }
 
+/// What is known before a fill is looked for.
+enum Look<R, V> {
+    Served(Reading<R, V>),
+    NotCached { stamp: Stamp, fresh: bool },
+}
+
 /// What a fill that ended may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FillOutcome {
@@ -159,22 +165,38 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
 
     /// Serves a reader who demands at least the sequence `minimum` (0 for none).
     pub fn read(&mut self, key: &EntryKey<R>, minimum: u64, now_ms: u64) -> Reading<R, V> {
-        if self.stopped.contains(&key.account) {
-            return Reading::Stopped;
-        }
-        let stamp = self.freshness.stamp(now_ms);
-        if stamp.position < minimum && self.rules.waits_for_position {
-            return Reading::Wait;
-        }
-        let fresh = self.freshness.is_fresh(now_ms) || !self.rules.silence_bypasses_cache;
-        if let Some(value) = self.cache.get(key).filter(|_| fresh) {
-            return Reading::Cached(value.clone(), stamp);
-        }
+        let (stamp, fresh) = match self.look(key, minimum, now_ms) {
+            Look::Served(reading) => return reading,
+            Look::NotCached { stamp, fresh } => (stamp, fresh),
+        };
         let (lineage, any) = (self.freshness.lineage(), !self.rules.join_only_satisfied_fills);
         if let Some(fill) = self.fills.joinable(key, minimum, lineage, any) {
             return Reading::Join(fill);
         }
         Reading::Fill(self.fills.begin(key, stamp, lineage, fresh))
+    }
+
+    /// Serves a reader who demands no position as [`Self::read`] does if that is from the cache; else nothing has happened.
+    pub fn read_cached(&mut self, key: &EntryKey<R>, now_ms: u64) -> Option<(V, Stamp)> {
+        match self.look(key, 0, now_ms) {
+            Look::Served(Reading::Cached(value, stamp)) => Some((value, stamp)),
+            _ => None,
+        }
+    }
+
+    fn look(&mut self, key: &EntryKey<R>, minimum: u64, now_ms: u64) -> Look<R, V> {
+        if self.stopped.contains(&key.account) {
+            return Look::Served(Reading::Stopped);
+        }
+        let stamp = self.freshness.stamp(now_ms);
+        if stamp.position < minimum && self.rules.waits_for_position {
+            return Look::Served(Reading::Wait);
+        }
+        let fresh = self.freshness.is_fresh(now_ms) || !self.rules.silence_bypasses_cache;
+        match self.cache.get(key).filter(|_| fresh) {
+            Some(value) => Look::Served(Reading::Cached(value.clone(), stamp)),
+            None => Look::NotCached { stamp, fresh },
+        }
     }
 
     /// What a reader who came now would be answered from the cache.
