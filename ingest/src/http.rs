@@ -7,13 +7,15 @@ use axum::{
     body::Body,
     extract::{FromRef, State},
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
     routing::post,
 };
 use ledger::Tenant;
 use service::{
     Authenticator, Problem,
-    http::body::{BodyReader, Pace},
+    http::{
+        Answered,
+        body::{BodyReader, Pace, RequestBody},
+    },
     problem::kinds,
 };
 
@@ -24,17 +26,22 @@ mod array;
 mod media;
 mod ndjson;
 mod object;
+mod short;
 mod whole;
 
 use media::Form;
+pub(crate) use short::PlainPosts;
 
 /// What is read and thrown away of a refused body, so that a connection with a short one can be used again.
 const DISCARD_BYTES: usize = 256 * 1024;
 const DISCARD_MS: u64 = 100;
 
+/// What is posted here; a single launch has a short way.
+const LAUNCHES: &str = "/v1/launches";
+
 /// The routes of ingest.
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/v1/launches", post(post_launches)).with_state(App(shared))
+    Router::new().route(LAUNCHES, post(post_launches)).with_state(App(shared))
 }
 
 #[derive(Clone)]
@@ -46,21 +53,21 @@ impl FromRef<App> for Authenticator {
     }
 }
 
-async fn post_launches(State(App(shared)): State<App>, headers: HeaderMap, body: Body) -> Response {
-    let pace = Pace { window_ms: shared.config.bodies.patience_ms, ..Pace::default() };
-    let mut reader = BodyReader::new(body, pace);
-    match take(&shared, &headers, &mut reader).await {
-        Ok(answer) => answer,
-        Err(problem) => {
-            if !headers.contains_key(header::EXPECT) {
-                reader.discard(DISCARD_BYTES, DISCARD_MS).await;
-            }
-            problem.into_response()
-        }
-    }
+async fn post_launches(State(App(shared)): State<App>, headers: HeaderMap, body: Body) -> Answered {
+    answer(&shared, &headers, body.into()).await
 }
 
-async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Result<Response, Problem> {
+async fn answer(shared: &Arc<Shared>, headers: &HeaderMap, body: RequestBody) -> Answered {
+    let pace = Pace { window_ms: shared.config.bodies.patience_ms, ..Pace::default() };
+    let mut reader = BodyReader::new(body, pace);
+    let answered = take(shared, headers, &mut reader).await;
+    if answered.is_err() && !headers.contains_key(header::EXPECT) {
+        reader.discard(DISCARD_BYTES, DISCARD_MS).await;
+    }
+    answered
+}
+
+async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Answered {
     let tenant = shared.authenticator.tenant(headers)?;
     let form = media::form(headers)?;
     shared.check_log().map_err(|failure| answer::unavailable(shared, failure))?;
@@ -73,12 +80,7 @@ async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader
     }
 }
 
-async fn take_json(
-    shared: &Arc<Shared>,
-    headers: &HeaderMap,
-    tenant: Tenant,
-    reader: &mut BodyReader,
-) -> Result<Response, Problem> {
+async fn take_json(shared: &Arc<Shared>, headers: &HeaderMap, tenant: Tenant, reader: &mut BodyReader) -> Answered {
     let body = whole::read(shared, reader).await?;
     let text = body.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body.bytes).trim_ascii();
     match text.first() {

@@ -81,8 +81,10 @@ pub async fn run(
         shutdown: shutdown.clone(),
         config: config.clone(),
     });
-    let router = service::http::finish(http::router(shared), http_metrics, readiness, Arc::new(registry));
-    let served = service::serve(listener, router, shutdown.clone(), config.http).await;
+    let router = http::router(Arc::clone(&shared));
+    let routes = service::http::finish(router, http_metrics, readiness, Arc::new(registry));
+    let routes = routes.with_short_way(http::PlainPosts(shared));
+    let served = service::serve(listener, routes, shutdown.clone(), config.http).await;
     publisher.close(shutdown.deadline().unwrap_or_else(|| Instant::now() + CLOSE_GRACE)).await;
     tasks.shutdown().await;
     served.context("cannot serve")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, Reason, Tenant};
-use protocol::{lane::partition_of, log::LogIdentity, position::Position};
+use protocol::{lane::partition_of, log::LogIdentity, position::LanePosition};
 use retry::Shutdown;
 use service::Authenticator;
 use tokio::{sync::Semaphore, time::Instant};
@@ -64,8 +64,8 @@ impl Shared {
     }
 
     /// The position of one message.
-    pub fn position(&self, partition: u16, sequence: u64) -> Position {
-        Position::of_lane(self.identity.epoch, partition, sequence)
+    pub fn position(&self, partition: u16, sequence: u64) -> LanePosition {
+        LanePosition { epoch: self.identity.epoch, partition, sequence }
     }
 
     /// Whether publishing makes sense at all.

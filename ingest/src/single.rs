@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ledger::{Account, BusinessDate, Digest, Draft, Invalid, LaunchId, Reason, Tenant, parse_posted};
 use nats::{Batch, LaunchName, MessageId};
-use protocol::position::Position;
+use protocol::position::LanePosition;
 
 use crate::{
     flight::{Cause, Failure, Outcome},
@@ -43,11 +43,11 @@ impl Complete {
 #[derive(Clone, Debug)]
 pub enum Booked {
     /// On disk in the log.
-    Accepted(Position),
+    Accepted(LanePosition),
     /// It was there already.
-    Duplicate(Position),
+    Duplicate(LanePosition),
     /// Another content was there already.
-    Conflict(Position),
+    Conflict(LanePosition),
     /// Not now, perhaps not ever known: see the cause.
     Unavailable(Failure),
 }

@@ -19,6 +19,24 @@ pub struct Position {
 #[error("not a position that this service gave out")]
 pub struct PositionError;
 
+/// The position of a write: of one lane. Its text is that of the [`Position`] which covers this lane alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanePosition {
+    /// The log's epoch.
+    pub epoch: u8,
+    /// The lane.
+    pub partition: u16,
+    /// Stream sequence in it.
+    pub sequence: u64,
+}
+
+impl fmt::Display for LanePosition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, partition, sequence } = self;
+        write!(formatter, "{epoch}.{partition}.{sequence}")
+    }
+}
+
 impl Position {
     /// The position of one lane.
     pub fn of_lane(epoch: u8, partition: u16, sequence: u64) -> Self {
@@ -67,4 +85,18 @@ fn number<N: FromStr>(text: &str) -> Result<N, PositionError> {
         return Err(PositionError);
     }
     text.parse().map_err(|_| PositionError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writes_position_reads_as_that_of_its_lane() {
+        for (epoch, partition, sequence) in [(1, 0, 1), (200, crate::lane::MAX_PARTITIONS - 1, u64::MAX)] {
+            let written = LanePosition { epoch, partition, sequence }.to_string();
+            assert_eq!(written, Position::of_lane(epoch, partition, sequence).to_string());
+            assert_eq!(written.parse(), Ok(Position::of_lane(epoch, partition, sequence)));
+        }
+    }
 }

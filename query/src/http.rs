@@ -10,6 +10,7 @@ pub(crate) mod cursor;
 mod handlers;
 mod parameters;
 mod respond;
+mod short;
 pub(crate) mod stamp;
 
 use std::sync::Arc;
@@ -17,7 +18,12 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 use service::Authenticator;
 
+pub(crate) use short::CachedDays;
+
 use crate::reader::Reader;
+
+/// The hottest route: it has a short way.
+const DAY: &str = "/v1/accounts/{account}/days/{date}";
 
 /// What handlers need.
 #[derive(Clone)]
@@ -31,7 +37,7 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/accounts", get(handlers::accounts))
         .route("/v1/accounts/{account}/days", get(handlers::days))
-        .route("/v1/accounts/{account}/days/{date}", get(handlers::day))
+        .route(DAY, get(handlers::day))
         .route("/v1/accounts/{account}/balance", get(handlers::balance))
         .route("/v1/accounts/{account}/launches", get(handlers::launches))
         .with_state(api)

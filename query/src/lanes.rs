@@ -116,6 +116,14 @@ impl Lane {
         }
     }
 
+    /// Serves a reader who demands no position from the cache, or not at all.
+    pub(crate) fn read_cached(&self, key: &EntryKey<Representation>) -> Option<(Arc<Answer>, Arc<RenderedStamp>)> {
+        let now_ms = self.clock.now_ms();
+        let mut state = self.lock();
+        let (answer, stamp) = state.machine.read_cached(key, now_ms)?;
+        Some((answer, self.render(&mut state, stamp)))
+    }
+
     /// The texts of the stamp, made anew only when it has changed.
     fn render(&self, state: &mut LaneState, stamp: Stamp) -> Arc<RenderedStamp> {
         if state.rendered.stamp != stamp {

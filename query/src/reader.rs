@@ -187,6 +187,17 @@ impl Reader {
         Err(store_unavailable(true))
     }
 
+    /// The same for a reader who demands no position, where nothing is waited for and no store is asked: from the cache, at
+    /// once. `None`: it is to be asked for the other way.
+    pub(crate) fn cached(&self, key: &EntryKey<Representation>) -> Option<Served> {
+        self.note_incarnation();
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.as_ref()?.of(&key.account);
+        let (answer, stamp) = if lane.was_heard() { lane.read_cached(key)? } else { return None };
+        self.metrics.cached.inc();
+        Some(Served { answer, stamp })
+    }
+
     /// A page of accounts: every lane that the position covers is waited for.
     pub(crate) async fn accounts(&self, page: &AccountsPage, wants: &Wants) -> Result<Listed, Problem> {
         for _ in 0..MAX_NEW_BEGINNINGS {

@@ -40,7 +40,9 @@ pub async fn run(
         move || health.get()
     });
     let api = http::Api { reader: Arc::clone(&reader), authenticator };
-    let router = service::http::finish(http::router(api), http_metrics, readiness, Arc::new(registry));
+    let router = http::router(api.clone());
+    let routes = service::http::finish(router, http_metrics, readiness, Arc::new(registry));
+    let routes = routes.with_short_way(http::CachedDays(api));
     let limits = config.http.clone();
     let drain = Duration::from_millis(limits.drain_ms);
     let upkeep = Upkeep { config, reader, clock: Clock::start(), health, shutdown: shutdown.clone() };
@@ -48,7 +50,7 @@ pub async fn run(
         // Upkeep that fails ends the server, too.
         upkeep.run().await.inspect_err(|_| shutdown.begin(drain))
     };
-    let serve = service::serve(listener, router, shutdown.clone(), limits);
+    let serve = service::serve(listener, routes, shutdown.clone(), limits);
     let (served, kept_up) = tokio::join!(serve, keep_up);
     kept_up?;
     served.context("the HTTP server cannot run")

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, HeaderName, request::Parts},
 };
 use ledger::Tenant;
 use tracing::warn;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Names the tenant where no credentials are configured.
-pub const TENANT_HEADER: &str = "saldo-tenant";
+pub const TENANT_HEADER: HeaderName = HeaderName::from_static("saldo-tenant");
 
 /// `true`: whoever can reach the service is trusted for every tenant, because a network boundary stands in front of it.
 const TRUST_NETWORK: &str = "SALDO_TRUST_NETWORK";

@@ -13,7 +13,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::json;
 
 use crate::{
-    http::json,
+    http::{Answered, json},
     problem::{Problem, kinds},
 };
 
@@ -53,14 +53,14 @@ pub fn router(readiness: Readiness, registry: Arc<Registry>) -> Router {
         .route("/metrics", get(metrics).with_state(registry))
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
+async fn ready(State(readiness): State<Readiness>) -> Answered {
     match readiness.check() {
         Ok(()) => json(StatusCode::OK, &json!({"status": "ready"})),
         Err(why) => {
             let state = json!({"status": "not ready", "detail": why});
-            let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, &state);
+            let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, &state)?;
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            answer
+            Ok(answer)
         }
     }
 }

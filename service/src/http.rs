@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use retry::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,11 +26,15 @@ mod json;
 mod limits;
 mod listener;
 pub mod open_files;
+mod routes;
+mod short;
 mod stream;
 
 pub use edge::{REQUEST_ID_HEADER, finish};
-pub use json::{json, json_bytes};
+pub use json::json;
 pub use limits::HttpLimits;
+pub use routes::Routes;
+pub use short::{Answered, RouterOnly, ShortWay, Taken, Whole};
 
 /// How long to wait after the system refused to accept, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,18 +45,21 @@ const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 /// What is left, after connections were cut at the deadline, for their tasks to end.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves `router` until `shutdown` begins, then drains: no new connections, requests in flight are finished and answered with
+/// Serves `routes` until `shutdown` begins, then drains: no new connections, requests in flight are finished and answered with
 /// `Connection: close`, connections that stand still are closed, and what is left at the deadline (the limits' own, or the shutdown's if that is
 /// earlier) is cut. Returns when no
 /// connection is left.
 ///
-/// The router should have passed through [`finish`], which adds what every answer has.
-///
 /// # Errors
 /// The listener's address cannot be read. Errors of connections are theirs alone; refused accepts are tried again.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, limits: HttpLimits) -> io::Result<()> {
+pub async fn serve<S: ShortWay>(
+    listener: TcpListener,
+    routes: Routes<S>,
+    shutdown: Shutdown,
+    limits: HttpLimits,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
-    let server = Server::new(router, limits);
+    let server = Server::new(routes, limits);
     tracing::info!(http.address = %address, "serving");
     tokio::select! {
         () = server.accept_for_ever(&listener) => {}
@@ -63,8 +69,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, li
     Ok(())
 }
 
-struct Server {
-    router: Router,
+struct Server<S> {
+    routes: Arc<Routes<S>>,
     limits: Arc<HttpLimits>,
     places: Arc<Semaphore>,
     connections: TaskTracker,
@@ -82,10 +88,10 @@ struct Stop {
     cut: CancellationToken,
 }
 
-impl Server {
-    fn new(router: Router, limits: HttpLimits) -> Self {
+impl<S: ShortWay> Server<S> {
+    fn new(routes: Routes<S>, limits: HttpLimits) -> Self {
         Self {
-            router,
+            routes: Arc::new(routes),
             places: Arc::new(Semaphore::new(limits.max_connections)),
             limits: Arc::new(limits),
             connections: TaskTracker::new(),
@@ -112,7 +118,7 @@ impl Server {
             tracing::debug!(%error, "the client has gone already");
             return;
         }
-        let served = connection::serve(stream, self.router.clone(), Arc::clone(&self.limits), self.stop.clone());
+        let served = connection::serve(stream, Arc::clone(&self.routes), Arc::clone(&self.limits), self.stop.clone());
         self.connections.spawn(async move {
             served.await;
             drop(place);

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -50,6 +50,10 @@ pub struct HttpMetrics {
     routes: Arc<RwLock<HashMap<Arc<str>, Arc<Route>>>>,
 }
 
+/// A route that is looked up once.
+#[derive(Default)]
+pub struct KnownRoute(OnceLock<Arc<Route>>);
+
 struct Route {
     name: Arc<str>,
     seconds: Histogram,
@@ -74,6 +78,11 @@ impl HttpMetrics {
             return self.count(route, status, elapsed);
         }
         self.count(&self.add_route(name), status, elapsed);
+    }
+
+    /// The same for a route that is always `route`: looked up with the first answer, so that there is none before.
+    pub fn note_known(&self, known: &KnownRoute, route: &str, status: u16, elapsed: Duration) {
+        self.count(known.0.get_or_init(|| self.add_route(route)), status, elapsed);
     }
 
     fn count(&self, route: &Route, status: u16, elapsed: Duration) {
@@ -119,11 +128,16 @@ mod tests {
             metrics.note(Some("/v1/launches"), status, Duration::from_millis(3));
         }
         metrics.note(None, 404, Duration::ZERO);
+        let known = KnownRoute::default();
+        for status in [200, 429] {
+            metrics.note_known(&known, "/v1/launches", status, Duration::ZERO);
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        assert!(text.contains("saldo_http_answers_total{route=\"/v1/launches\",status=\"200\"} 2"), "{text}");
+        assert!(text.contains("saldo_http_answers_total{route=\"/v1/launches\",status=\"200\"} 3"), "{text}");
+        assert!(text.contains("saldo_http_answers_total{route=\"/v1/launches\",status=\"429\"} 1"), "{text}");
         assert!(text.contains("saldo_http_answers_total{route=\"/v1/launches\",status=\"404\"} 1"), "{text}");
         assert!(text.contains("saldo_http_answers_total{route=\"unmatched\",status=\"404\"} 1"), "{text}");
-        assert!(text.contains("saldo_http_answer_seconds_count{route=\"/v1/launches\"} 3"), "{text}");
+        assert!(text.contains("saldo_http_answer_seconds_count{route=\"/v1/launches\"} 5"), "{text}");
     }
 }

@@ -7,6 +7,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use http_body_util::Full;
 use ledger::{Invalid, Reason};
 use serde_json::{Map, Value};
 
@@ -53,8 +55,8 @@ impl Problem {
     }
 
     /// The answer, with the request id where it is known.
-    pub fn to_response(&self, request_id: Option<&str>) -> Response {
-        let mut answer = Response::new(Body::from(self.to_json(request_id)));
+    pub fn to_response(&self, request_id: Option<&str>) -> axum::http::Response<Full<Bytes>> {
+        let mut answer = Response::new(Full::from(self.to_json(request_id)));
         *answer.status_mut() = self.kind.status;
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.retry_after_s {
@@ -82,7 +84,7 @@ pub(crate) struct Pending(pub(crate) Box<Problem>);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut answer = self.to_response(None);
+        let mut answer = self.to_response(None).map(Body::new);
         answer.extensions_mut().insert(Pending(Box::new(self)));
         answer
     }

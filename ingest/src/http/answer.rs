@@ -1,9 +1,9 @@
 //! Outcomes as answers.
 
-use axum::{http::StatusCode, response::Response};
+use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
-use service::{Problem, problem::kinds};
+use service::{Problem, http::Answered, problem::kinds};
 
 use crate::{
     bulk::{Finished, LineError},
@@ -43,7 +43,7 @@ pub(super) fn unavailable(shared: &Shared, failure: Failure) -> Problem {
 }
 
 /// The answer to a bulk; `broken` is the problem of a body that could not be read to its end.
-pub(super) fn bulk(shared: &Shared, finished: &Finished, broken: Option<Problem>) -> Result<Response, Problem> {
+pub(super) fn bulk(shared: &Shared, finished: &Finished, broken: Option<Problem>) -> Answered {
     let metrics = &shared.lanes.metrics;
     metrics.acknowledged(finished.accepted, finished.duplicates);
     for (reason, count) in &finished.by_reason {
@@ -58,7 +58,7 @@ pub(super) fn bulk(shared: &Shared, finished: &Finished, broken: Option<Problem>
         errors_truncated: finished.errors_truncated(),
     };
     match finished.failure {
-        None => Ok(service::http::json(StatusCode::OK, &counts)),
+        None => service::http::json(StatusCode::OK, &counts),
         Some(failure) => {
             let problem = broken.unwrap_or_else(|| unavailable(shared, failure));
             Err(with_counts(problem, &counts).with("first_uncertain_line", finished.first_uncertain_line))

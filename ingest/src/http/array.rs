@@ -3,19 +3,18 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::response::Response;
 use ledger::Tenant;
 use serde::{
     Deserializer as _,
     de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use service::{Problem, problem::kinds};
+use service::{Problem, http::Answered, problem::kinds};
 
 use super::{answer, bulk_place};
 use crate::{bulk::Bulk, lines::Line, shared::Shared};
 
-pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, text: &[u8]) -> Result<Response, Problem> {
+pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, text: &[u8]) -> Answered {
     let _place = bulk_place(shared)?;
     let mut bulk = Bulk::new(Arc::clone(shared), tenant);
     let mut reader = serde_json::Deserializer::from_slice(text);

@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use service::{Problem, problem::kinds};
 
+const JSON: &str = "application/json";
+
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -26,14 +28,25 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     if !is_utf8(parameters) {
         return Err(unsupported("the charset of JSON is UTF-8"));
     }
-    match essence.trim().to_ascii_lowercase().as_str() {
-        "application/json" => Ok(Form::Json),
-        "application/x-ndjson" => Ok(Form::Lines),
-        "application/x-www-form-urlencoded" => Err(unsupported(
-            "this is a form: curl -d sends that type and strips newlines; use --data-binary and name the type with -H",
-        )),
-        _ => Err(unsupported("this media type is not read here")),
+    let is = |name| essence.trim().eq_ignore_ascii_case(name);
+    if is(JSON) {
+        return Ok(Form::Json);
     }
+    if is("application/x-ndjson") {
+        return Ok(Form::Lines);
+    }
+    Err(unsupported(match is("application/x-www-form-urlencoded") {
+        true => {
+            "this is a form: curl -d sends that type and strips newlines; use --data-binary and name the type with -H"
+        }
+        false => "this media type is not read here",
+    }))
+}
+
+/// Whether the head says that the body is JSON and says nothing else of it: what posts of one launch nearly always do.
+pub(super) fn is_plain_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value == JSON)
+        && !headers.contains_key(header::CONTENT_ENCODING)
 }
 
 /// `identity` means that nothing was done to the body.

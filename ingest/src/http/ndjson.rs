@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use axum::response::Response;
 use bytes::Bytes;
 use ledger::Tenant;
-use service::{Problem, http::body::BodyReader, problem::kinds};
+use service::{
+    Problem,
+    http::{Answered, body::BodyReader},
+    problem::kinds,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{answer, bulk_place};
@@ -20,7 +23,7 @@ use crate::{
     shared::Shared,
 };
 
-pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut BodyReader) -> Result<Response, Problem> {
+pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut BodyReader) -> Answered {
     let _place = bulk_place(shared)?;
     let (mut bulk, mut splitter) = (Bulk::new(Arc::clone(shared), tenant), LineSplitter::new());
     let mut lines = 0_u64;

@@ -1,10 +1,14 @@
 //! One launch.
 
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use ledger::{LaunchId, Tenant};
-use serde::Serialize;
-use service::{Problem, http::json, problem::kinds};
+use protocol::position::LanePosition;
+use serde::{Serialize, Serializer};
+use service::{
+    Problem,
+    http::{Answered, json},
+    problem::kinds,
+};
 
 use super::answer;
 use crate::{
@@ -14,40 +18,39 @@ use crate::{
 };
 
 /// Makes repetitions recognisable where the body holds no id.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[derive(Serialize)]
 struct Receipt<'a> {
     id: &'a LaunchId,
     account: &'a ledger::Account,
     date: ledger::BusinessDate,
-    position: String,
+    #[serde(serialize_with = "as_text")]
+    position: LanePosition,
     duplicate: bool,
 }
 
-pub(super) async fn take(
-    shared: &Shared,
-    headers: &HeaderMap,
-    tenant: Tenant,
-    text: &[u8],
-) -> Result<Response, Problem> {
+fn as_text<S: Serializer>(position: &LanePosition, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(position)
+}
+
+pub(super) async fn take(shared: &Shared, headers: &HeaderMap, tenant: Tenant, text: &[u8]) -> Answered {
     let launch = complete(shared, tenant, text, key(headers)?).map_err(|error| refused(shared, error))?;
-    let receipt = |status, position: &protocol::position::Position, duplicate| {
-        let position = position.to_string();
+    let receipt = |status, position, duplicate| {
         json(status, &Receipt { id: &launch.id, account: &launch.account, date: launch.date, position, duplicate })
     };
     match book(shared, &launch).await {
         Booked::Accepted(position) => {
             shared.lanes.metrics.acknowledged(1, 0);
-            Ok(receipt(StatusCode::CREATED, &position, false))
+            receipt(StatusCode::CREATED, position, false)
         }
         Booked::Duplicate(position) => {
             shared.lanes.metrics.acknowledged(0, 1);
-            Ok(receipt(StatusCode::OK, &position, true))
+            receipt(StatusCode::OK, position, true)
         }
         Booked::Conflict(position) => {
             shared.lanes.metrics.rejected("conflict", 1);
-            Err(conflict(&launch, &position))
+            Err(conflict(&launch, position))
         }
         Booked::Unavailable(failure) => {
             let problem = answer::unavailable(shared, failure);
@@ -92,7 +95,7 @@ fn refused(shared: &Shared, error: CompleteError) -> Problem {
     }
 }
 
-fn conflict(launch: &Complete, position: &protocol::position::Position) -> Problem {
+fn conflict(launch: &Complete, position: LanePosition) -> Problem {
     let kind = service::ProblemKind::of_reason(ledger::Reason::Conflict);
     let detail = "a launch with this id, account and date was accepted with other content, at the position given";
     named(Problem::new(kind, detail), launch).with("position", position.to_string())

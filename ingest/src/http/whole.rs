@@ -1,10 +1,8 @@
 //! A body read as a whole: an object or an array, within its own bound and within the room for all of them.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use service::{Problem, http::body::BodyReader, problem::kinds};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::SemaphorePermit;
 
 use crate::{
     flight::{Cause, Failure},
@@ -14,15 +12,15 @@ use crate::{
 use super::answer;
 
 /// Room is taken in steps: one for a single launch, so that 16,384 of them fit into the default room at once.
-const STEP_KIB: u32 = 16;
+pub(super) const STEP_KIB: u32 = 16;
 
 /// A body with the room that it holds until it is dropped.
-pub(super) struct Whole {
+pub(super) struct Whole<'s> {
     pub(super) bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: SemaphorePermit<'s>,
 }
 
-pub(super) async fn read(shared: &Shared, reader: &mut BodyReader) -> Result<Whole, Problem> {
+pub(super) async fn read<'s>(shared: &'s Shared, reader: &mut BodyReader) -> Result<Whole<'s>, Problem> {
     let limit_bytes = shared.config.bodies.max_body_bytes;
     if reader.announces_more_than(limit_bytes) {
         return Err(too_large(limit_bytes));
@@ -45,8 +43,8 @@ pub(super) async fn read(shared: &Shared, reader: &mut BodyReader) -> Result<Who
     Ok(Whole { bytes: whole.freeze(), _room: room })
 }
 
-fn take_room(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
-    let room = Arc::clone(&shared.body_room_kib).try_acquire_many_owned(STEP_KIB);
+fn take_room(shared: &Shared) -> Result<SemaphorePermit<'_>, Problem> {
+    let room = shared.body_room_kib.try_acquire_many(STEP_KIB);
     room.map_err(|_| answer::unavailable(shared, Failure::new(Cause::Overloaded)))
 }
 

@@ -6,6 +6,7 @@ mod clients;
 mod dates;
 mod many;
 mod outage;
+mod short;
 mod singles;
 mod stop;
 mod support;

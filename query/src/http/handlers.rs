@@ -1,9 +1,9 @@
 //! One handler a route: read the parameters, ask the reader, answer.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use ledger::{AccountKey, BusinessDate, WindowKey};
 use protocol::query::EntryKey;
-use service::problem::Problem;
+use service::{http::Answered, problem::Problem};
 
 use super::{
     Api,
@@ -15,22 +15,22 @@ use super::{
 use crate::read::{AccountsPage, Representation};
 
 /// `GET /v1/accounts/{account}/days/{date}`
-pub(super) async fn day(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn day(State(api): State<Api>, asked: Asked) -> Answered {
     asked.parameters(&[])?;
     let key = EntryKey { account: asked.account()?, until: asked.date()?, representation: Representation::Day };
-    answer(&api, &key, &asked).await
+    answer(&api, &key, asked).await
 }
 
 /// `GET /v1/accounts/{account}/balance`
-pub(super) async fn balance(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn balance(State(api): State<Api>, asked: Asked) -> Answered {
     asked.parameters(&[])?;
     let account = asked.account()?;
     let key = EntryKey { account, until: BusinessDate::MAX, representation: Representation::Balance };
-    answer(&api, &key, &asked).await
+    answer(&api, &key, asked).await
 }
 
 /// `GET /v1/accounts/{account}/days?from=&to=`
-pub(super) async fn days(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn days(State(api): State<Api>, asked: Asked) -> Answered {
     let account = asked.account()?;
     let parameters = asked.parameters(&["from", "to", "include_empty", "limit", "cursor"])?;
     let (from, to) = range(&parameters)?;
@@ -41,11 +41,11 @@ pub(super) async fn days(State(api): State<Api>, asked: Asked) -> Result<Respons
         Some(cursor) => page_start(cursor, &account, from, to)?,
     };
     let representation = Representation::Days { from, include_empty, limit };
-    answer(&api, &EntryKey { account, until: to, representation }, &asked).await
+    answer(&api, &EntryKey { account, until: to, representation }, asked).await
 }
 
 /// `GET /v1/accounts/{account}/launches?date=`
-pub(super) async fn launches(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn launches(State(api): State<Api>, asked: Asked) -> Answered {
     let account = asked.account()?;
     let parameters = asked.parameters(&["date", "limit", "cursor"])?;
     let date = parameters.date("date")?;
@@ -53,22 +53,22 @@ pub(super) async fn launches(State(api): State<Api>, asked: Asked) -> Result<Res
     let window = WindowKey { tenant: account.tenant.clone(), account: account.account.clone(), date };
     let after = parameters.text("cursor").map(|cursor| cursor::read_launch(cursor, &window)).transpose()?;
     let representation = Representation::Launches { after, limit };
-    answer(&api, &EntryKey { account, until: date, representation }, &asked).await
+    answer(&api, &EntryKey { account, until: date, representation }, asked).await
 }
 
 /// `GET /v1/accounts`
-pub(super) async fn accounts(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn accounts(State(api): State<Api>, asked: Asked) -> Answered {
     let parameters = asked.parameters(&["limit", "cursor"])?;
     let tenant = asked.tenant.clone();
     let after = parameters.text("cursor").map(|cursor| cursor::read_account(cursor, &tenant)).transpose()?;
     let page = AccountsPage { tenant, after, limit: parameters.limit()? };
     let listed = api.reader.accounts(&page, &asked.wants()?).await?;
-    respond::listed(listed, &asked.headers)
+    respond::listed(listed, asked.headers)
 }
 
-async fn answer(api: &Api, key: &EntryKey<Representation>, asked: &Asked) -> Result<Response, Problem> {
+async fn answer(api: &Api, key: &EntryKey<Representation>, asked: Asked) -> Answered {
     let served = api.reader.answer(key, &asked.wants()?).await?;
-    Ok(respond::served(&served, &asked.headers))
+    Ok(respond::served(&served, asked.headers))
 }
 
 /// Where a page of days begins. A cursor of another range is refused when its day lies outside of this one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::Query,
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, HeaderName, Uri},
 };
 use ledger::BusinessDate;
 use service::problem::{Problem, kinds};
@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use crate::reader::Wants;
 
 /// Names the position that the answer must cover.
-const MIN_POSITION: &str = "saldo-min-position";
+pub(super) const MIN_POSITION: HeaderName = HeaderName::from_static("saldo-min-position");
 /// Milliseconds to wait for it.
-const WAIT_MS: &str = "saldo-wait-ms";
+pub(super) const WAIT_MS: HeaderName = HeaderName::from_static("saldo-wait-ms");
 const DEFAULT_WAIT_MS: u64 = 2_000;
 const MAX_WAIT_MS: u64 = 10_000;
 const DEFAULT_LIMIT: u16 = 100;
@@ -82,8 +82,8 @@ impl Parameters {
 
 /// The demanded position and the patience for it.
 pub(super) fn wants(headers: &HeaderMap) -> Result<Wants, Problem> {
-    let position = header(headers, MIN_POSITION)?.map(str::parse).transpose().map_err(position_invalid)?;
-    let wait_ms = header(headers, WAIT_MS)?.map_or(Some(DEFAULT_WAIT_MS), whole_number).filter(|ms| *ms <= MAX_WAIT_MS);
+    let position = header(headers, &MIN_POSITION)?.map(str::parse).transpose().map_err(position_invalid)?;
+    let wait_ms = header(headers, &WAIT_MS)?.map_or(Some(DEFAULT_WAIT_MS), whole_number).filter(|ms| *ms <= MAX_WAIT_MS);
     let wait_ms = wait_ms
         .ok_or_else(|| invalid(format!("Saldo-Wait-Ms is a whole number of milliseconds up to {MAX_WAIT_MS}")))?;
     Ok(Wants { position, deadline: Instant::now() + Duration::from_millis(wait_ms) })
@@ -95,7 +95,7 @@ fn whole_number(text: &str) -> Option<u64> {
 }
 
 /// A header's text, given at most once.
-fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn waits_have_bounds() {
-        let wants = |pairs: &[(&'static str, &str)]| {
+        let wants = |pairs: &[(HeaderName, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs {
-                headers.append(*name, value.parse().unwrap());
+                headers.append(name, value.parse().unwrap());
             }
             super::wants(&headers).map_err(|problem| problem.kind.slug)
         };

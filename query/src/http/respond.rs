@@ -1,11 +1,11 @@
 //! Answers with their headers.
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::Response,
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use service::{
+    http::{Answered, Whole},
+    problem::Problem,
 };
-use service::problem::Problem;
 
 use super::{conditional::has_it, stamp::RenderedStamp};
 use crate::reader::{Listed, Served};
@@ -20,23 +20,25 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HEADERS: usize = 12;
 
 /// An answer about an account.
-pub(super) fn served(served: &Served, headers: &HeaderMap) -> Response {
+pub(super) fn served(served: &Served, headers: HeaderMap) -> Whole {
     let Served { answer, stamp } = served;
-    respond(headers, answer.etag.clone(), stamp, || Body::from(answer.body(stamp)))
+    respond(headers, answer.etag.clone(), stamp, || answer.body(stamp))
 }
 
 /// A list that is not cached.
-pub(super) fn listed(listed: Listed, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) fn listed(listed: Listed, headers: HeaderMap) -> Answered {
     let Listed { json, stamp, etag } = listed;
     let etag = HeaderValue::try_from(etag)
         .map_err(|error| Problem::new(service::problem::kinds::INTERNAL, error.to_string()))?;
-    Ok(respond(headers, etag, &stamp, || Body::from(json)))
+    Ok(respond(headers, etag, &stamp, || json.into()))
 }
 
-fn respond(asked: &HeaderMap, etag: HeaderValue, stamp: &RenderedStamp, body: impl FnOnce() -> Body) -> Response {
-    let has_it = has_it(asked, &etag);
-    let mut answer = Response::new(if has_it { Body::empty() } else { body() });
-    let mut headers = HeaderMap::with_capacity(HEADERS);
+/// `headers` are the caller's. The answer's take their place in memory: the server hands that from request to answer and back.
+fn respond(mut headers: HeaderMap, etag: HeaderValue, stamp: &RenderedStamp, body: impl FnOnce() -> Bytes) -> Whole {
+    let has_it = has_it(&headers, &etag);
+    headers.clear();
+    headers.reserve(HEADERS);
+    let mut answer: Whole = Response::new(if has_it { Bytes::new() } else { body() }.into());
     if has_it {
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
     } else {

@@ -9,6 +9,7 @@ mod launches;
 mod notices;
 mod positions;
 mod refusals;
+mod short;
 mod start_and_stop;
 mod store_trouble;
 mod world;

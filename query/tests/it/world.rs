@@ -16,7 +16,12 @@ use query::{QueryConfig, run};
 use retry::Shutdown;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
 use testkit::{NatsServer, TempDir, wait_until_async};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
 pub use worker::{Entry, Worker, account_key as worker_account};
 
 /// Within this time everything that is waited for happens, or the test fails.
@@ -131,6 +136,19 @@ impl World {
     /// A request without a tenant.
     pub fn ask_as_nobody(&self, path: &str) -> Ask {
         Ask::new(&self.query.as_ref().unwrap().base, path)
+    }
+
+    /// A request as it is given, and the whole answer but for its date, the lines of its head in order of their names.
+    pub async fn exchange(&self, request: &str) -> String {
+        let address = self.query.as_ref().unwrap().base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(SOON, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut lines: Vec<&str> = head.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        lines[1..].sort_unstable();
+        format!("{}\r\n\r\n{body}", lines.join("\r\n"))
     }
 
     /// `GET` as tenant `acme`.

@@ -11,11 +11,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    http::{HeaderValue, Request, Response, header},
-};
+use axum::http::{HeaderValue, Request, Response, header};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::{
     body::{Frame, Incoming, SizeHint},
@@ -28,11 +25,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 use super::{
-    HttpLimits, Stop,
+    HttpLimits, Routes, ShortWay, Stop,
     activity::{Activity, InFlight, Watch},
+    body::AnswerBody,
     stream::CountedStream,
 };
 
@@ -44,12 +41,9 @@ const LINGER: Duration = Duration::from_millis(200);
 /// connection of the default bound sends a bulk.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
-pub(super) async fn serve(stream: TcpStream, router: Router, limits: Arc<HttpLimits>, stop: Stop) {
+pub(super) async fn serve<S: ShortWay>(stream: TcpStream, routes: Arc<Routes<S>>, limits: Arc<HttpLimits>, stop: Stop) {
     let activity = Arc::new(Activity::default());
-    let service = service_fn({
-        let (activity, stop) = (Arc::clone(&activity), stop.clone());
-        move |request: Request<Incoming>| answer(&router, request, activity.begin(), Arc::clone(&stop.is_draining))
-    });
+    let service = service_fn(|request| answer(&routes, request, activity.begin(), &stop.is_draining));
     let stream = TokioIo::new(CountedStream::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service));
     let mut news = FuturesUnordered::from_iter([news(&activity, &limits, &stop)]);
@@ -106,15 +100,15 @@ fn builder(limits: &HttpLimits) -> http1::Builder {
     builder
 }
 
-fn answer(
-    router: &Router,
+fn answer<S: ShortWay>(
+    routes: &Routes<S>,
     request: Request<Incoming>,
     in_flight: InFlight,
-    is_draining: Arc<AtomicBool>,
-) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
-    let answer = router.clone().call(request.map(Body::new));
+    is_draining: &AtomicBool,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> {
+    let answer = routes.answer(request);
     async move {
-        let mut answer = answer.await?;
+        let mut answer = answer.await;
         if is_draining.load(Acquire) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -145,7 +139,7 @@ async fn quiet_after(draining: &CancellationToken, activity: &Activity) {
 
 /// The body of an answer; while it lives, the connection is busy.
 struct Answer {
-    body: Body,
+    body: AnswerBody,
     _in_flight: InFlight,
 }
 

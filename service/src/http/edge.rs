@@ -7,18 +7,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Router,
+    body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 
+use super::Routes;
 use crate::{
     health::{self, Readiness},
     metrics::HttpMetrics,
@@ -40,48 +42,84 @@ pub fn finish(
     metrics: HttpMetrics,
     readiness: Readiness,
     registry: Arc<prometheus_client::registry::Registry>,
-) -> Router {
+) -> Routes {
     let edge = Arc::new(Edge { metrics, ids: RequestIds::new() });
-    router
+    let router = router
         .merge(health::router(readiness, registry))
         .fallback(async || Problem::new(kinds::NOT_FOUND, "no such path"))
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED, "see the Allow header"))
-        .layer(from_fn_with_state(edge, through))
+        .layer(from_fn_with_state(Arc::clone(&edge), through));
+    Routes::new(router, edge)
 }
 
 /// Shared as one: what is counted up and down with every request is a line of memory that the cores take from each other.
-struct Edge {
+pub(super) struct Edge {
     metrics: HttpMetrics,
     ids: RequestIds,
 }
 
+/// A request whose answer is still to be made.
+pub(super) struct Begun {
+    started: Instant,
+    id: HeaderValue,
+    /// For the access log, where it is written.
+    line: Option<(Method, Uri)>,
+}
+
+/// The router's way: the handlers with what every answer has.
 async fn through(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = edge.ids.of(request.headers());
+    let begun = edge.begin(&request);
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let line = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
     let mut answer = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(answer) => answer,
-        Err(_panic) => panicked(&id),
+        Err(_panic) => begun.panicked().into_response(),
     };
     if let Some(Pending(problem)) = answer.extensions_mut().remove() {
-        answer = keep_headers(&answer, problem.to_response(id.to_str().ok()));
+        answer = keep_headers(&answer, problem.to_response(begun.id()).map(Body::new));
     }
-    let status = answer.status().as_u16();
-    edge.metrics.note(route.as_ref().map(MatchedPath::as_str), status, started.elapsed());
-    if let Some((method, uri)) = line {
-        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::debug!(http.method = %method, http.path = uri.path(), http.status = status, duration_us, request.id = ?id);
-    }
-    answer.headers_mut().insert(REQUEST_ID_HEADER, id);
+    edge.end(begun, &mut answer, |metrics, status, elapsed| {
+        metrics.note(route.as_ref().map(MatchedPath::as_str), status, elapsed);
+    });
     answer
 }
 
-/// The panic's text went to standard error by the panic hook; the caller learns only that it was our fault.
-fn panicked(id: &HeaderValue) -> Response {
-    tracing::error!(request.id = ?id, "a handler panicked");
-    let problem = Problem::new(kinds::INTERNAL, "the request met a fault of the service; its id leads to the log");
-    (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response()
+impl Edge {
+    pub(super) fn begin<B>(&self, request: &Request<B>) -> Begun {
+        let started = Instant::now();
+        let id = self.ids.of(request.headers());
+        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| (request.method().clone(), request.uri().clone()));
+        Begun { started, id, line }
+    }
+
+    /// Counts the answer and gives it its request id. `note` counts it under its route, given its status and its time.
+    pub(super) fn end<B>(
+        &self,
+        begun: Begun,
+        answer: &mut Response<B>,
+        note: impl FnOnce(&HttpMetrics, u16, Duration),
+    ) {
+        let Begun { started, id, line } = begun;
+        let (status, elapsed) = (answer.status().as_u16(), started.elapsed());
+        note(&self.metrics, status, elapsed);
+        if let Some((method, uri)) = line {
+            let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+            tracing::debug!(http.method = %method, http.path = uri.path(), http.status = status, duration_us, request.id = ?id);
+        }
+        answer.headers_mut().insert(REQUEST_ID_HEADER, id);
+    }
+}
+
+impl Begun {
+    /// The request id, for those who write it into the answer's text.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.to_str().ok()
+    }
+
+    /// The panic's text went to standard error by the panic hook; the caller learns only that it was our fault.
+    pub(super) fn panicked(&self) -> Problem {
+        tracing::error!(request.id = ?self.id, "a handler panicked");
+        Problem::new(kinds::INTERNAL, "the request met a fault of the service; its id leads to the log")
+    }
 }
 
 /// Headers that a handler or the router added to a problem, such as `Allow`, outlive its rendering.

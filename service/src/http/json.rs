@@ -1,25 +1,30 @@
 //! JSON answers.
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::Full;
 use serde::Serialize;
 
+use super::short::Answered;
 use crate::problem::{Problem, kinds};
 
-/// An answer with `value` as JSON. A value that cannot be written is a fault of the service: 500.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(text) => json_bytes(status, text),
-        Err(error) => Problem::new(kinds::INTERNAL, error.to_string()).into_response(),
+/// Most answers are written without growing the text.
+const TYPICAL_BYTES: usize = 256;
+
+/// An answer with `value` as JSON.
+///
+/// # Errors
+/// A value that cannot be written is a fault of the service: 500.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Answered {
+    let mut text = Vec::with_capacity(TYPICAL_BYTES);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => Ok(of_text(status, text)),
+        Err(error) => Err(Problem::new(kinds::INTERNAL, error.to_string())),
     }
 }
 
-/// An answer whose JSON is written already.
-pub fn json_bytes(status: StatusCode, text: impl Into<Body>) -> Response {
-    let mut answer = Response::new(text.into());
+fn of_text(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(text));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

@@ -4,5 +4,6 @@
 mod edge;
 mod errors;
 mod server;
+mod short;
 mod stop;
 mod support;

@@ -4,7 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::State, http::StatusCode, routing::get};
 use retry::Shutdown;
-use service::{HttpLimits, HttpMetrics, Problem, Readiness, http, problem::kinds};
+use service::{
+    HttpLimits, HttpMetrics, Problem, Readiness,
+    http::{self, ShortWay},
+    problem::kinds,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -13,33 +17,38 @@ use tokio::{
     time::timeout,
 };
 
+use crate::short::{ShortOnes, by_router};
+
 /// How long a test waits for what must happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running service: `/hello`, `/panic`, `/problem`, `/gate` (answers once the gate is opened), `/large` (an answer of
-/// 64 MiB) and `POST /hello`.
+/// 64 MiB), `POST /hello`, and `/short/{what}`, which has a short way, too.
 pub struct TestService {
     pub address: SocketAddr,
     pub stop: Shutdown,
     pub gate: Arc<Notify>,
     pub entered: Arc<Notify>,
+    /// A request at the gate has been given up.
+    pub left: Arc<Notify>,
     pub server: JoinHandle<std::io::Result<()>>,
 }
 
-#[derive(Clone)]
-struct Gates {
-    gate: Arc<Notify>,
-    entered: Arc<Notify>,
+#[derive(Clone, Default)]
+pub struct Gates {
+    pub gate: Arc<Notify>,
+    pub entered: Arc<Notify>,
+    pub left: Arc<Notify>,
 }
 
 impl TestService {
     pub async fn start(limits: HttpLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gates = Gates { gate: Arc::default(), entered: Arc::default() };
-        let (stop, Gates { gate, entered }) = (Shutdown::new(), gates.clone());
-        let server = tokio::spawn(http::serve(listener, router(gates), stop.clone(), limits));
-        Self { address, stop, gate, entered, server }
+        let gates = Gates::default();
+        let (stop, Gates { gate, entered, left }) = (Shutdown::new(), gates.clone());
+        let server = tokio::spawn(http::serve(listener, routes(gates), stop.clone(), limits));
+        Self { address, stop, gate, entered, left, server }
     }
 
     pub async fn connect(&self) -> RawClient {
@@ -56,18 +65,20 @@ impl TestService {
     }
 }
 
-fn router(gates: Gates) -> Router {
-    let routes = Router::new()
+fn routes(gates: Gates) -> http::Routes<ShortOnes> {
+    let router = Router::new()
         .route("/hello", get(async || "hello").post(async |body: String| body))
         .route("/panic", get(panics))
         .route("/problem", get(async || Problem::new(kinds::LOG_FULL, "no room").retry_after(7)))
         .route("/large", get(async || Body::from(vec![b'x'; 64 << 20])))
         .route("/items/{item}", get(async || "an item"))
         .route("/gate", get(at_gate).post(async || (StatusCode::CONFLICT, "not read")))
-        .with_state(gates);
+        .route(ShortOnes::ROUTE, get(by_router).post(by_router))
+        .with_state(gates.clone());
     let mut registry = service::metrics::registry();
     let metrics = HttpMetrics::register(&mut registry);
-    http::finish(routes, metrics, Readiness::new(|| Err("still warming".to_owned())), Arc::new(registry))
+    let readiness = Readiness::new(|| Err("still warming".to_owned()));
+    http::finish(router, metrics, readiness, Arc::new(registry)).with_short_way(ShortOnes(gates))
 }
 
 async fn panics() -> &'static str {
@@ -75,9 +86,24 @@ async fn panics() -> &'static str {
 }
 
 async fn at_gate(State(gates): State<Gates>) -> &'static str {
+    wait_at(&gates).await
+}
+
+pub async fn wait_at(gates: &Gates) -> &'static str {
+    let leaving = Leaving(&gates.left);
     gates.entered.notify_one();
     gates.gate.notified().await;
+    std::mem::forget(leaving);
     "opened"
+}
+
+/// Tells when it is dropped.
+struct Leaving<'g>(&'g Notify);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// Bytes in, bytes out.

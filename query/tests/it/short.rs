@@ -1,0 +1,80 @@
+//! A day by the short way, and the same day by the router.
+
+use crate::world::{Entry, World};
+
+const DAY: &str = "/v1/accounts/a/days/2026-01-01";
+const ACME: &str = "Saldo-Tenant: acme\r\n";
+
+fn get(path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: r-1\r\nConnection: close\r\n{headers}\r\n")
+}
+
+/// By the short way if there is one, and by the router, for which an empty query string and a wait of nothing are enough.
+async fn both(world: &World, path: &str, headers: &str) -> String {
+    let short = world.exchange(&get(path, headers)).await;
+    for (path, headers) in
+        [(format!("{path}?"), headers.to_owned()), (path.to_owned(), format!("{headers}Saldo-Wait-Ms: 5\r\n"))]
+    {
+        assert_eq!(short, world.exchange(&get(&path, &headers)).await, "{path} {headers}");
+    }
+    short
+}
+
+#[tokio::test]
+async fn both_ways_give_the_same_bytes() {
+    let mut world = World::new().await;
+    world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    let day = world.ask(DAY).send().await;
+    let etag = format!("{ACME}If-None-Match: {}\r\n", day.header("etag"));
+    let other = format!("{ACME}If-None-Match: \"other\"\r\n");
+    let cases = [
+        (DAY, ACME, "200"),
+        (DAY, &etag, "304"),
+        (DAY, &other, "200"),
+        ("/v1/accounts/%61/days/2026-01-01", ACME, "200"),
+        ("/v1/accounts/a/days/2026-01-02", ACME, "200"),
+        ("/v1/accounts/a/days/2026-02-30", ACME, "400"),
+        ("/v1/accounts/a/days/", ACME, "404"),
+        ("/v1/accounts/a/days/2026-01-01/", ACME, "404"),
+        ("/v1/accounts/a.b/days/2026-01-01", ACME, "400"),
+        ("/v1/accounts/never/days/2026-01-01", ACME, "404"),
+        (DAY, "", "400"),
+        (DAY, "Saldo-Tenant: acme\r\nSaldo-Tenant: acme\r\n", "400"),
+        (DAY, "Saldo-Tenant: other\r\n", "404"),
+        (DAY, "Saldo-Tenant: acme\r\nSaldo-Min-Position: nonsense\r\n", "400"),
+    ];
+    for (path, headers, status) in cases {
+        let answer = both(&world, path, headers).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {headers} {answer}");
+    }
+    for method in ["HEAD", "POST", "DELETE"] {
+        let request = |path: &str| get(path, ACME).replacen("GET", method, 1);
+        let (plain, by_router) =
+            (world.exchange(&request(DAY)).await, world.exchange(&request(&format!("{DAY}?"))).await);
+        assert_eq!(plain, by_router, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn answers_of_both_ways_count_alike() {
+    let mut world = World::new().await;
+    world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    world.get(DAY).await;
+    let cached = world.metric("saldo_query_cached_answers_total").await;
+    both(&world, DAY, ACME).await;
+    assert_eq!(world.metric("saldo_query_cached_answers_total").await, cached + 3.0);
+    let text = world.get("/metrics").await.text;
+    let line = "saldo_http_answers_total{route=\"/v1/accounts/{account}/days/{date}\",status=\"200\"} 4\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[tokio::test]
+async fn a_day_is_read_anew_after_a_change() {
+    let mut world = World::new().await;
+    for number in 1..=5 {
+        let position = world.post(&[Entry::credit("a", "2026-01-01", &number.to_string(), "1.00")]).await;
+        world.ask(DAY).at_least(&position, 10_000).send().await;
+        let day = both(&world, DAY, ACME).await;
+        assert!(day.contains(&format!("\"closing\":\"{number}.00\"")) && day.contains(&position), "{day}");
+    }
+}
