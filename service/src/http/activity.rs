@@ -38,7 +38,12 @@ impl Activity {
 
     /// Whether a request is being answered, or its answer is still to be taken.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.load(Relaxed) > 0 || self.write_blocked.load(Relaxed)
+        self.is_answering() || self.write_blocked.load(Relaxed)
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
     }
 
     fn has_partial_head(&self) -> bool {

@@ -89,14 +89,15 @@ async fn news(activity: &Activity, limits: &HttpLimits, stop: &Stop) -> News {
 }
 
 /// The server's own timeouts are not used: they cost a timer each request, and know no difference between a client that
-/// is idle and one that sends half a head.
+/// is idle and one that sends half a head. Nor does it look for the end of a client whose answer is being made: for that it
+/// takes a new buffer with every request, as the old one still holds the request's head. [`CountedStream`] looks instead.
 fn builder(limits: &HttpLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .header_read_timeout(None)
         .max_header_size(limits.max_head_bytes)
         .max_buf_size(limits.max_head_bytes.max(READ_BUFFER_BYTES))
-        .half_close(false);
+        .half_close(true);
     builder
 }
 

@@ -1,5 +1,6 @@
-//! A TCP stream that counts what passes, and closes in a way that lets the client read the last answer: a socket closed
-//! with bytes unread is reset, and a reset takes the answer away from a client that is still sending.
+//! A TCP stream that counts what passes, notices a client who goes away while its answer is made, and closes in a way that
+//! lets the client read the last answer: a socket closed with bytes unread is reset, and a reset takes the answer away from a
+//! client that is still sending.
 
 use std::{
     io,
@@ -24,6 +25,8 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct CountedStream {
     inner: TcpStream,
     activity: Arc<Activity>,
+    /// Bytes were seen that nobody has read yet: there is a client.
+    has_unread: bool,
     linger: Option<Linger>,
 }
 
@@ -34,7 +37,7 @@ struct Linger {
 
 impl CountedStream {
     pub(super) fn new(inner: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { inner, activity, linger: None }
+        Self { inner, activity, has_unread: false, linger: None }
     }
 
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
@@ -49,6 +52,7 @@ impl AsyncRead for CountedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.has_unread = false;
         let count = buffer.filled().len() - before;
         self.activity.bytes_read.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Relaxed);
         read
@@ -76,7 +80,11 @@ impl AsyncWrite for CountedStream {
         self.inner.is_write_vectored()
     }
 
+    /// The connection flushes whenever it has looked at everything else.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_answering() {
+            self.look_for_the_client(cx)?;
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -87,6 +95,23 @@ impl AsyncWrite for CountedStream {
 }
 
 impl CountedStream {
+    /// While an answer is made nobody reads, and a client who goes away would wait to be noticed until it is written to. Looking
+    /// leaves the bytes where they are and needs no buffer; most looks are no call of the system.
+    fn look_for_the_client(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.has_unread {
+            return Ok(());
+        }
+        match self.inner.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Ready(Ok(_)) => {
+                self.has_unread = true;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(()),
+        }
+    }
+
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let linger = self.linger.get_or_insert_with(|| Linger { end: Box::pin(sleep(LINGER)), discarded: 0 });
         if linger.end.as_mut().poll(cx).is_ready() {

@@ -95,3 +95,29 @@ async fn a_client_that_is_still_sending_reads_its_refusal() {
     let answer = client.read_to_close().await;
     assert!(answer.starts_with("HTTP/1.1 409") && answer.ends_with("not read"), "{answer}");
 }
+
+#[tokio::test]
+async fn the_request_of_a_client_that_goes_away_is_given_up() {
+    let service = TestService::start(HttpLimits::default()).await;
+    for path in ["/gate", "/short/gate"] {
+        let mut client = service.connect().await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
+        drop(client);
+        timeout(DEADLINE, service.left.notified()).await.expect("nobody waits for it any more");
+    }
+}
+
+/// Also when more than one of them is there: what is sent ahead says that the client is, and is answered in its turn.
+#[tokio::test]
+async fn requests_sent_ahead_are_answered_in_order() {
+    let service = TestService::start(HttpLimits::default()).await;
+    let mut client = service.connect().await;
+    client.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
+    client.send("GET /short/now HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    service.gate.notify_one();
+    let answers = client.read_to("hello").await;
+    let order = ["opened", "now", "hello"].map(|text| answers.find(text).expect("all are answered"));
+    assert!(order.is_sorted(), "{answers}");
+}
