@@ -86,7 +86,8 @@ impl From<&PublishError> for Outcome {
 /// One publish: its outcome is set once.
 #[derive(Debug, Default)]
 pub struct Flight {
-    outcome: OnceLock<(Outcome, Instant)>,
+    /// With the time of one that is unknown.
+    outcome: OnceLock<(Outcome, Option<Instant>)>,
     settled: Notify,
 }
 
@@ -98,7 +99,8 @@ impl Flight {
 
     /// Sets the outcome and wakes everybody. Later calls change nothing.
     pub fn settle(&self, outcome: Outcome) {
-        self.outcome.get_or_init(|| (outcome, Instant::now()));
+        let since = || matches!(outcome, Outcome::Unknown(_)).then(Instant::now);
+        self.outcome.get_or_init(|| (outcome, since()));
         self.settled.notify_waiters();
     }
 
@@ -116,7 +118,7 @@ impl Flight {
     /// Whether the outcome is unknown, and since when.
     pub fn unknown_for(&self, now: Instant) -> Option<Duration> {
         match self.outcome.get() {
-            Some((Outcome::Unknown(_), since)) => Some(now.saturating_duration_since(*since)),
+            Some((Outcome::Unknown(_), Some(since))) => Some(now.saturating_duration_since(*since)),
             _ => None,
         }
     }

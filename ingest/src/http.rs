@@ -67,6 +67,7 @@ async fn answer(shared: &Arc<Shared>, headers: &HeaderMap, body: RequestBody) ->
     answered
 }
 
+/// Bulks are boxed: a single launch would carry their room along.
 async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Answered {
     let tenant = shared.authenticator.tenant(headers)?;
     let form = media::form(headers)?;
@@ -74,7 +75,7 @@ async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader
     match form {
         Form::Lines => {
             object::refuse_key(headers)?;
-            ndjson::take(shared, tenant, reader).await
+            Box::pin(ndjson::take(shared, tenant, reader)).await
         }
         Form::Json => take_json(shared, headers, tenant, reader).await,
     }
@@ -87,7 +88,7 @@ async fn take_json(shared: &Arc<Shared>, headers: &HeaderMap, tenant: Tenant, re
         None => Err(Problem::new(kinds::EMPTY_BODY, "the body holds no launch")),
         Some(b'[') => {
             object::refuse_key(headers)?;
-            array::take(shared, tenant, text).await
+            Box::pin(array::take(shared, tenant, text)).await
         }
         Some(_) => object::take(shared, headers, tenant, text).await,
     }

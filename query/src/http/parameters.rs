@@ -83,7 +83,8 @@ impl Parameters {
 /// The demanded position and the patience for it.
 pub(super) fn wants(headers: &HeaderMap) -> Result<Wants, Problem> {
     let position = header(headers, &MIN_POSITION)?.map(str::parse).transpose().map_err(position_invalid)?;
-    let wait_ms = header(headers, &WAIT_MS)?.map_or(Some(DEFAULT_WAIT_MS), whole_number).filter(|ms| *ms <= MAX_WAIT_MS);
+    let wait_ms =
+        header(headers, &WAIT_MS)?.map_or(Some(DEFAULT_WAIT_MS), whole_number).filter(|ms| *ms <= MAX_WAIT_MS);
     let wait_ms = wait_ms
         .ok_or_else(|| invalid(format!("Saldo-Wait-Ms is a whole number of milliseconds up to {MAX_WAIT_MS}")))?;
     Ok(Wants { position, deadline: Instant::now() + Duration::from_millis(wait_ms) })

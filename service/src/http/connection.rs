@@ -101,20 +101,17 @@ fn builder(limits: &HttpLimits) -> http1::Builder {
     builder
 }
 
-fn answer<S: ShortWay>(
+async fn answer<S: ShortWay>(
     routes: &Routes<S>,
     request: Request<Incoming>,
     in_flight: InFlight,
     is_draining: &AtomicBool,
-) -> impl Future<Output = Result<Response<Answer>, Infallible>> {
-    let answer = routes.answer(request);
-    async move {
-        let mut answer = answer.await;
-        if is_draining.load(Acquire) {
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(answer.map(|body| Answer { body, _in_flight: in_flight }))
+) -> Result<Response<Answer>, Infallible> {
+    let mut answer = routes.answer(request).await;
+    if is_draining.load(Acquire) {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    Ok(answer.map(|body| Answer { body, _in_flight: in_flight }))
 }
 
 /// Ends when the client has stood still for too long.

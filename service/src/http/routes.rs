@@ -1,7 +1,6 @@
 //! A service's routes with what every answer has, and the short way beside them.
 
 use std::{
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -32,13 +31,6 @@ pub struct Routes<S = RouterOnly> {
     short_route: KnownRoute,
 }
 
-/// How a request is answered.
-enum Way<F> {
-    Answered(Response<AnswerBody>),
-    Waiting(Begun, F),
-    Router(Request<Body>),
-}
-
 impl Routes {
     pub(super) fn new(router: Router, edge: Arc<Edge>) -> Self {
         Self { router, edge, short: RouterOnly, short_route: KnownRoute::default() }
@@ -52,34 +44,24 @@ impl Routes {
 }
 
 impl<S: ShortWay> Routes<S> {
-    /// Answers a request. What needs no waiting is answered before the future is made: then nothing of the request's head is
-    /// left when the connection looks for the next one, which finds its buffer free.
-    pub(super) fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send {
-        let way = self.way(request);
-        async move {
-            match way {
-                Way::Answered(answer) => answer,
-                Way::Waiting(begun, answered) => self.end(begun, AssertUnwindSafe(answered).catch_unwind().await.ok()),
-                Way::Router(request) => {
-                    let Ok(answer) = self.router.clone().call(request).await;
-                    answer.map(AnswerBody::Routed)
-                }
-            }
-        }
-    }
-
-    fn way(&self, request: Request<Incoming>) -> Way<impl Future<Output = Answered> + Send> {
+    /// Answers a request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         if !self.short.recognises(request.method(), request.uri()) {
-            return Way::Router(request.map(Body::new));
+            return self.by_router(request.map(Body::new)).await;
         }
         let begun = self.edge.begin(&request);
         let request = request.map(RequestBody::Incoming);
         match catch_unwind(AssertUnwindSafe(|| self.short.take(request))) {
-            Ok(Taken::Answered(answered)) => Way::Answered(self.end(begun, Some(answered))),
-            Ok(Taken::Waiting(answered)) => Way::Waiting(begun, answered),
-            Ok(Taken::Refused(request)) => Way::Router(request.map(Body::from)),
-            Err(_panic) => Way::Answered(self.end(begun, None)),
+            Ok(Taken::Answered(answered)) => self.end(begun, Some(answered)),
+            Ok(Taken::Waiting(answered)) => self.end(begun, AssertUnwindSafe(answered).catch_unwind().await.ok()),
+            Ok(Taken::Refused(request)) => self.by_router(request.map(Body::from)).await,
+            Err(_panic) => self.end(begun, None),
         }
+    }
+
+    async fn by_router(&self, request: Request<Body>) -> Response<AnswerBody> {
+        let Ok(answer) = self.router.clone().call(request).await;
+        answer.map(AnswerBody::Routed)
     }
 
     /// Adds what every answer has; `None` of one whose handler panicked.

@@ -37,8 +37,8 @@ pub trait ShortWay: Send + Sync + 'static {
     /// Whether it may be one of this route, by a glance.
     fn recognises(&self, method: &Method, uri: &Uri) -> bool;
 
-    /// Answers a request that was recognised, or gives it back. What is answered before this returns costs least: the
-    /// request's head is gone when the connection prepares for the next one.
+    /// Answers a request that was recognised, or gives it back. The future is a part of each connection's memory and is moved
+    /// into it with each request, so it should be small.
     fn take(&self, request: Request<RequestBody>) -> Taken<impl Future<Output = Answered> + Send>;
 }
 
