@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Variables};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
     /// `SALDO_HTTP_MAX_CONNECTIONS`: connections at once; more wait in the system's backlog. Default 16,384: an idle one
-    /// costs about 10 KiB.
+    /// costs 15 KiB, or 17 where single launches are posted.
     pub max_connections: usize,
     /// `SALDO_HTTP_HEAD_TIMEOUT_MS`: milliseconds from the first byte of a request to the end of its head. Default 10,000.
     pub head_timeout_ms: u64,
