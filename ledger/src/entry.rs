@@ -10,6 +10,7 @@
 //! | `kind`, `currency`, `type` | case counts |
 
 mod object;
+mod plain;
 mod time;
 mod wire;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::MAX_LINE_BYTES;
+use super::{MAX_LINE_BYTES, plain};
 use crate::content::{Member, excerpt, key_twice};
 use crate::{Invalid, Reason};
 
@@ -46,34 +46,34 @@ impl Field {
     }
 }
 
-enum Key<'a> {
+pub(super) enum Key<'a> {
     Known(Field),
     Amount,
     Other(Cow<'a, str>),
 }
 
 impl<'a> Key<'a> {
-    fn of(name: Cow<'a, str>) -> Self {
-        Self::Known(match name.as_ref() {
-            "id" => Field::Id,
-            "tenant" => Field::Tenant,
-            "account" => Field::Account,
-            "date" => Field::Date,
-            "type" => Field::Type,
-            "occurred_at" => Field::OccurredAt,
-            "kind" => Field::Kind,
-            "currency" => Field::Currency,
-            "description" => Field::Description,
-            "category" => Field::Category,
-            "amount" => return Self::Amount,
+    pub fn of(name: Cow<'a, str>) -> Self {
+        Self::Known(match name.as_bytes() {
+            b"id" => Field::Id,
+            b"tenant" => Field::Tenant,
+            b"account" => Field::Account,
+            b"date" => Field::Date,
+            b"type" => Field::Type,
+            b"occurred_at" => Field::OccurredAt,
+            b"kind" => Field::Kind,
+            b"currency" => Field::Currency,
+            b"description" => Field::Description,
+            b"category" => Field::Category,
+            b"amount" => return Self::Amount,
             _ => return Self::Other(name),
         })
     }
 }
 
 /// What a line gives for a field. `null` is the same as nothing.
-#[derive(Clone, Debug, Default)]
-enum Given<'a> {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Given<'a> {
     #[default]
     Nothing,
     Text(Cow<'a, str>),
@@ -82,7 +82,7 @@ enum Given<'a> {
 }
 
 /// A line as a JSON object, before any field is checked.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Object<'a> {
     texts: [Given<'a>; FIELDS],
     amount: Option<&'a str>,
@@ -100,7 +100,22 @@ impl<'a> Object<'a> {
         }
         let text = std::str::from_utf8(line)
             .map_err(|error| Invalid::new(Reason::Malformed, format!("the line is not UTF-8: {error}")))?;
+        plain::read(text).map_or_else(|| Self::read_any(text), Ok)
+    }
+
+    /// Reads whatever JSON allows.
+    pub fn read_any(text: &'a str) -> Result<Self, Invalid> {
         serde_json::from_str(text).map_err(|error| Invalid::new(Reason::Malformed, excerpt(&error.to_string())))
+    }
+
+    /// Notes what a line gives for a field; `None` if it stood there before.
+    pub fn give(&mut self, field: Field, given: Given<'a>) -> Option<()> {
+        self.stands_first(1 << field as u16).then(|| self.texts[field as usize] = given)
+    }
+
+    /// As [`Self::give`], for the amount as JSON text.
+    pub fn give_amount(&mut self, json: &'a str) -> Option<()> {
+        self.stands_first(AMOUNT_BIT).then(|| self.amount = (json != "null").then_some(json))
     }
 
     /// Takes the text of a field out.

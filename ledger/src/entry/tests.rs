@@ -261,6 +261,108 @@ fn content_is_what_a_launch_says_and_not_which_one_it_is() {
     assert_ne!(digest(&one), digest(&two));
 }
 
+/// What is read of a line, once with the short way for plain lines and once without.
+fn both_ways(text: &str) -> [Result<Object<'_>, Invalid>; 2] {
+    [Object::read(text.as_bytes()), Object::read_any(text)]
+}
+
+#[test]
+fn plain_lines_are_read_in_one_pass() {
+    let plain = with(LOGGED, "x", Some("-1.5E+3"));
+    let spaced = "\t{ \r\n\"id\" :\"é\" , \"mine\":true,\"amount\": null ,\"kind\":null}\n ";
+    for line in [LOGGED, POSTED, "{}", " { } ", &plain, spaced] {
+        assert!(plain::read(line).is_some(), "{line}");
+    }
+}
+
+#[test]
+fn what_is_not_plain_is_left_to_the_parser() {
+    let values = [
+        "0",
+        "-0",
+        "01",
+        "-",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "1E-7",
+        "0x1",
+        "1.5e2",
+        "+1",
+        "tru",
+        "true",
+        "nulls",
+        "null",
+        "false1",
+        "[]",
+        "{}",
+        "[1]",
+        "\"\"",
+        "\"",
+        "\"a",
+        "\"\\n\"",
+        "\"\u{1}\"",
+        "\"\u{7f}é\"",
+        "\"12345678\"",
+        "\"1234567\u{1f}\"",
+        "\"12345678\\\"\"",
+        "",
+        "1 2",
+        "NaN",
+        "'a'",
+        "\"a\"\"b\"",
+        "\"\u{0}\"",
+        "\"!!!!!!!\\\\\"",
+        "\"\u{20}#\"",
+        "-é",
+    ];
+    for key in ["id", "amount", "x", "type", "i\\u0064", ""] {
+        for value in values {
+            for end in ["}", " } ", "", ",}", "}}", "} x", ",\"id\":\"b\"}", ",\"amount\":1}", ",\"x\":1}", "\u{0}}"] {
+                let line = format!("{{\"{key}\":{value}{end}");
+                let [short, long] = both_ways(&line);
+                assert_eq!(short, long, "{line}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_reads_what_the_parser_reads(
+        launch in any_launch(), style in any::<u64>(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"\\{}[]:,0-9.eE+ \t\n\x01\x1ftn".to_vec()), 0..3_u8), 0..4)
+    ) {
+        let mut line = render(&launch, style).into_bytes();
+        for (at, byte, edit) in edits {
+            let index = at.index(line.len());
+            match edit {
+                0 => line[index] = byte,
+                1 => line.insert(index, byte),
+                _ => drop(line.remove(index)),
+            }
+            if line.is_empty() {
+                line.push(byte);
+            }
+        }
+        if let Ok(text) = std::str::from_utf8(&line) {
+            let [short, long] = both_ways(text);
+            prop_assert_eq!(short, long, "{}", text);
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_as_totals_are(minor_units in prop_oneof![1..200_000_i64, 1..=crate::MAX_AMOUNT_MINOR_UNITS], code in prop::sample::select(vec!["JPY", "BRL", "KWD", "CLF"])) {
+        let currency = Currency::parse(code).unwrap();
+        let amount = crate::format_minor_units(minor_units.into(), currency);
+        let line = with(&with(LOGGED, "currency", Some(&format!("\"{code}\""))), "amount", Some(&format!("\"{amount}\"")));
+        let written = String::from_utf8(wire_line(&posted(&line).unwrap()).unwrap()).unwrap();
+        let expected = format!("\"amount\":\"{amount}\",");
+        prop_assert!(written.contains(&expected), "{}", written);
+    }
+}
+
 proptest! {
     #[test]
     fn how_a_launch_is_written_makes_no_difference(launch in any_launch(), styles in any::<[u64; 2]>()) {

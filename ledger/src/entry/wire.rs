@@ -1,7 +1,5 @@
 //! Launches written as lines.
 
-use std::io::Write;
-
 use super::{Draft, MAX_LINE_BYTES};
 use crate::content::Member;
 use crate::{Amount, BusinessDate, Currency, Invalid, Kind, LaunchId, Reason, Tenant};
@@ -61,16 +59,28 @@ fn push_plain(head: &str, text: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
 }
 
+/// The longest amount: 10^15 minor units have 16 digits, and there is a point between them.
+const MAX_AMOUNT_BYTES: usize = 17;
+
 /// As [`crate::format_minor_units`] writes it, without a text of its own.
 fn push_amount(amount: Amount, currency: Currency, line: &mut Vec<u8>) {
-    let scale = 10_u64.pow(currency.exponent());
-    let minor_units = amount.minor_units().unsigned_abs();
-    let (whole, fraction) = (minor_units / scale, minor_units % scale);
-    // Writing to a vector does not fail.
-    let _written = match currency.exponent() as usize {
-        0 => write!(line, ",\"amount\":\"{whole}\""),
-        decimals => write!(line, ",\"amount\":\"{whole}.{fraction:0decimals$}\""),
-    };
+    let decimals = currency.exponent() as usize;
+    let (mut text, mut start) = ([b'0'; MAX_AMOUNT_BYTES], MAX_AMOUNT_BYTES);
+    let mut rest = amount.minor_units().unsigned_abs();
+    // A digit before the point, too.
+    for digits in 0.. {
+        if rest == 0 && digits > decimals {
+            break;
+        }
+        if digits == decimals && decimals > 0 {
+            start -= 1;
+            text[start] = b'.';
+        }
+        start -= 1;
+        text[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+    }
+    push_plain(",\"amount\":\"", &text[start..], line);
 }
 
 fn push_optional(head: &str, text: Option<&str>, line: &mut Vec<u8>) {

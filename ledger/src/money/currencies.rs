@@ -5,7 +5,7 @@
 
 /// Code and number of decimals, sorted by code.
 #[rustfmt::skip]
-static CURRENCIES: [([u8; 3], u8); 171] = [
+const CURRENCIES: [([u8; 3], u8); 171] = [
     (*b"AED", 2), (*b"AFN", 2), (*b"ALL", 2), (*b"AMD", 2), (*b"ANG", 2), (*b"AOA", 2), (*b"ARS", 2), (*b"AUD", 2),
     (*b"AWG", 2), (*b"AZN", 2), (*b"BAM", 2), (*b"BBD", 2), (*b"BDT", 2), (*b"BGN", 2), (*b"BHD", 3), (*b"BIF", 0),
     (*b"BMD", 2), (*b"BND", 2), (*b"BOB", 2), (*b"BOV", 2), (*b"BRL", 2), (*b"BSD", 2), (*b"BTN", 2), (*b"BWP", 2),
@@ -30,10 +30,37 @@ static CURRENCIES: [([u8; 3], u8); 171] = [
     (*b"ZMW", 2), (*b"ZWG", 2), (*b"ZWL", 2),
 ];
 
+const LETTERS: usize = 26;
+/// Stands for a code that is not in the table.
+const NONE: u8 = u8::MAX;
+
+/// The decimals of every code of three letters: one look instead of a search.
+static EXPONENTS: [u8; LETTERS * LETTERS * LETTERS] = {
+    let mut exponents = [NONE; LETTERS * LETTERS * LETTERS];
+    let mut at = 0;
+    while at < CURRENCIES.len() {
+        let (code, exponent) = CURRENCIES[at];
+        if let Some(place) = place(code) {
+            exponents[place] = exponent;
+        }
+        at += 1;
+    }
+    exponents
+};
+
+/// Where a code of three upper-case letters stands among all of them.
+const fn place(code: [u8; 3]) -> Option<usize> {
+    let [first, second, third] = code;
+    if !(first.is_ascii_uppercase() && second.is_ascii_uppercase() && third.is_ascii_uppercase()) {
+        return None;
+    }
+    Some(((first - b'A') as usize * LETTERS + (second - b'A') as usize) * LETTERS + (third - b'A') as usize)
+}
+
 /// How many decimals the currency has, if it is one with minor units.
 pub(super) fn exponent(code: [u8; 3]) -> Option<u8> {
-    let index = CURRENCIES.binary_search_by_key(&code, |(known, _)| *known).ok()?;
-    CURRENCIES.get(index).map(|(_, exponent)| *exponent)
+    let exponent = EXPONENTS[place(code)?];
+    (exponent != NONE).then_some(exponent)
 }
 
 #[cfg(test)]
@@ -48,5 +75,15 @@ mod tests {
                 code.iter().all(u8::is_ascii_uppercase) && matches!(exponent, 0 | 2 | 3 | 4)
             })
         );
+    }
+
+    #[test]
+    fn exactly_the_codes_of_the_table_are_known() {
+        for code in 0..1_u32 << 24 {
+            let [_, first, second, third] = code.to_be_bytes();
+            let code = [first, second, third];
+            let listed = CURRENCIES.binary_search_by_key(&code, |(known, _)| *known).ok();
+            assert_eq!(exponent(code), listed.map(|index| CURRENCIES[index].1), "{code:?}");
+        }
     }
 }
