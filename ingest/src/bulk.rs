@@ -1,7 +1,7 @@
 //! A bulk: lines in, batches out to the lanes, counts and refused lines back.
 //!
 //! Taking a line is plain computing; everything that waits is in [`Bulk::send_full`], [`Bulk::flush`] and
-//! [`Bulk::finish`]. A line whose id is on its way already (in this body or in another request) is a duplicate or a
+//! [`Bulk::finish`]. Lines are claimed some hundreds at a time, see [`gathered`], with the outcome of one after the other. A line whose id is on its way already (in this body or in another request) is a duplicate or a
 //! conflict once that publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
 //! flight it sends what it has itself: two bulks never wait for each other.
 
@@ -13,6 +13,7 @@ use nats::Batch;
 use tokio::time::Instant;
 
 use crate::{
+    config::BodyConfig,
     flight::{Cause, Failure, Flight, Outcome},
     key::{Claimed, key_digest, packed_message_id},
     lines::Line,
@@ -22,8 +23,10 @@ use crate::{
     tenants::Snapshot,
 };
 
+mod gathered;
 mod report;
 
+use gathered::Gathered;
 pub use report::{Finished, LineError, Report};
 
 /// Batches of one bulk that wait for the log's answer: enough to keep every lane busy, few enough to bound memory.
@@ -42,6 +45,7 @@ pub struct Bulk {
     /// Bytes of the last full batch: the next ones need not grow to it step by step.
     usual_bytes: usize,
     full: Vec<OpenBatch>,
+    gathered: Gathered,
     sent: FuturesUnordered<BoxFuture<'static, Answered>>,
     waits: VecDeque<Wait>,
     report: Report,
@@ -53,7 +57,10 @@ struct OpenBatch {
     partition: u16,
     first_line: u64,
     begun: Instant,
+    /// Of what is claimed; lines that are gathered and not yet claimed are behind it.
     lines: Vec<u8>,
+    claimed_bytes: usize,
+    unclaimed_entries: usize,
     claims: Claims,
 }
 
@@ -89,6 +96,7 @@ impl Bulk {
             open_bytes: 0,
             usual_bytes: 0,
             full: Vec::new(),
+            gathered: Gathered::default(),
             sent: FuturesUnordered::new(),
             waits: VecDeque::new(),
             failure: None,
@@ -107,7 +115,11 @@ impl Bulk {
         };
         match taken {
             Ok(()) => {}
-            Err(Refusal::Invalid(invalid)) => self.report.reject(number, &invalid),
+            Err(Refusal::Invalid(invalid)) => {
+                // Conflicts before it are listed before it.
+                self.claim_gathered();
+                self.report.reject(number, &invalid);
+            }
             Err(Refusal::Unavailable(failure)) => self.fail(failure, number),
         }
     }
@@ -115,27 +127,38 @@ impl Bulk {
     fn take_text(&mut self, number: u64, text: &[u8]) -> Result<(), Refusal> {
         let draft = parse_posted(text, &self.tenant)?;
         let missing = || Invalid::new(Reason::MissingField, "every launch of a bulk needs an id");
-        let id = draft.id.clone().ok_or_else(missing)?;
+        let id = draft.id.as_ref().ok_or_else(missing)?;
         let date = date_of(&draft, &self.settings, &self.tenant)?;
-        let key = key_digest(&self.tenant, &draft.account, date, &id);
+        let key = key_digest(&self.tenant, &draft.account, date, id);
         let launch = Claimed { key, content: draft.content_digest };
         let partition = self.shared.partition(&self.tenant, &draft.account);
         let batch = open_batch(&mut self.open, &self.shared, partition, (number, self.usual_bytes))?;
         let start = batch.lines.len();
-        draft.write_line(&self.tenant, &id, date, &mut batch.lines)?;
-        match self.shared.lanes.recent.claim(launch, batch.claims.flight()) {
-            Claim::New => {
-                batch.lines.push(b'\n');
-                batch.claims.push(launch);
-                self.open_bytes += batch.lines.len() - start;
-                self.close_if_full(partition);
-            }
-            known => {
-                batch.lines.truncate(start);
-                self.already_known(number, partition, known);
-            }
+        draft.write_line(&self.tenant, id, date, &mut batch.lines)?;
+        batch.lines.push(b'\n');
+        batch.unclaimed_entries += 1;
+        let end = batch.lines.len();
+        self.open_bytes += end - start;
+        self.gathered.push(launch, gathered::Line { number, partition, start, end });
+        if self.gathered.is_full() || self.has_full_batch(partition) {
+            self.claim_gathered();
+            self.close_if_full(partition);
         }
         Ok(())
+    }
+
+    /// Claims what is gathered. Until then it counts as new, so that no batch is fuller than it seems.
+    fn claim_gathered(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        for (line, known) in gathered.claim(&self.shared.lanes.recent, &mut self.open) {
+            self.already_known(line.number, line.partition, known);
+        }
+        self.open_bytes = self.open.iter().flatten().map(|batch| batch.lines.len()).sum();
+        gathered.clear();
+        self.gathered = gathered;
     }
 
     fn already_known(&mut self, number: u64, partition: u16, known: Claim) {
@@ -165,12 +188,17 @@ impl Bulk {
         }
     }
 
+    /// Whether a batch may be full, if everything gathered is new.
+    fn has_full_batch(&self, partition: u16) -> bool {
+        let is_full = |batch: &OpenBatch| batch.is_full(&self.shared.config.bodies);
+        self.open_bytes > self.shared.config.bodies.open_bytes
+            || self.open[usize::from(partition)].as_ref().is_some_and(is_full)
+    }
+
+    /// Nothing is gathered here.
     fn close_if_full(&mut self, partition: u16) {
         let bounds = &self.shared.config.bodies;
-        let is_full = |batch: &OpenBatch| {
-            batch.lines.len() >= bounds.batch_bytes || batch.claims.launches().len() >= bounds.batch_entries
-        };
-        if self.open[usize::from(partition)].as_ref().is_some_and(is_full) {
+        if self.open[usize::from(partition)].as_ref().is_some_and(|batch| batch.is_full(bounds)) {
             self.close(usize::from(partition));
         } else if self.open_bytes > bounds.open_bytes {
             let sizes = self.open.iter().map(|batch| batch.as_ref().map_or(0, |batch| batch.lines.len()));
@@ -190,6 +218,7 @@ impl Bulk {
 
     /// Hands full batches to their lanes, waiting for room; takes the answers that have come.
     pub async fn send_full(&mut self) {
+        self.claim_gathered();
         for batch in std::mem::take(&mut self.full) {
             self.send(batch).await;
         }
@@ -210,6 +239,7 @@ impl Bulk {
 
     /// Hands the unfinished batches to their lanes, too.
     pub async fn flush(&mut self) {
+        self.claim_gathered();
         (0..self.open.len()).for_each(|index| self.close(index));
         for batch in std::mem::take(&mut self.full) {
             self.send(batch).await;
@@ -223,6 +253,7 @@ impl Bulk {
 
     /// Gives up at a line: it and all later ones are not taken.
     pub fn fail(&mut self, failure: Failure, line: u64) {
+        self.claim_gathered();
         self.failure.get_or_insert(failure);
         self.uncertain_from(line);
     }
@@ -336,18 +367,41 @@ fn open_batch<'b>(
 ) -> Result<&'b mut OpenBatch, Refusal> {
     let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
     let place = open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
-    let batch = place.get_or_insert_with(|| OpenBatch {
+    Ok(place.get_or_insert_with(|| OpenBatch {
         partition,
         first_line: number,
         begun: Instant::now(),
         lines: Vec::with_capacity(usual_bytes),
+        claimed_bytes: 0,
+        unclaimed_entries: 0,
         claims: Claims::new(Arc::clone(&shared.lanes.recent)),
-    });
-    if batch.claims.launches().is_empty() {
-        batch.first_line = number;
-        batch.begun = Instant::now();
+    }))
+}
+
+impl OpenBatch {
+    fn is_full(&self, bounds: &BodyConfig) -> bool {
+        let entries = self.claims.launches().len() + self.unclaimed_entries;
+        self.lines.len() >= bounds.batch_bytes || entries >= bounds.batch_entries
     }
-    Ok(batch)
+
+    /// The next gathered line is new. It moves to where those before it were, that were not.
+    fn keep(&mut self, launch: Claimed, line: &gathered::Line) {
+        if self.claims.launches().is_empty() {
+            self.first_line = line.number;
+            self.begun = Instant::now();
+        }
+        if line.start > self.claimed_bytes {
+            self.lines.copy_within(line.start..line.end, self.claimed_bytes);
+        }
+        self.claimed_bytes += line.end - line.start;
+        self.claims.push(launch);
+    }
+
+    /// All gathered lines were kept or are known.
+    fn drop_known(&mut self) {
+        self.lines.truncate(self.claimed_bytes);
+        self.unclaimed_entries = 0;
+    }
 }
 
 fn too_long() -> Invalid {

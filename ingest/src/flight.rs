@@ -1,6 +1,12 @@
 //! A publish on its way, seen by everybody who waits for the same launches.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use nats::{PublishError, PublishErrorKind};
 use tokio::{sync::Notify, time::Instant};
@@ -84,14 +90,43 @@ impl From<&PublishError> for Outcome {
 }
 
 /// One publish: its outcome is set once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Flight {
+    number: u64,
+    is_listed: AtomicBool,
     /// With the time of one that is unknown.
     outcome: OnceLock<(Outcome, Option<Instant>)>,
     settled: Notify,
 }
 
+impl Default for Flight {
+    fn default() -> Self {
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: STARTED.fetch_add(1, Relaxed),
+            is_listed: AtomicBool::new(false),
+            outcome: OnceLock::new(),
+            settled: Notify::new(),
+        }
+    }
+}
+
 impl Flight {
+    /// Its number, which no other flight of the process has.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether this is asked for the first time: then it is to be listed. Only its owner asks.
+    pub fn is_news(&self) -> bool {
+        !self.is_listed() && !self.is_listed.swap(true, Relaxed)
+    }
+
+    /// Whether that was ever asked.
+    pub fn is_listed(&self) -> bool {
+        self.is_listed.load(Relaxed)
+    }
+
     /// The outcome, if it is known.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome.get().map(|(outcome, _)| *outcome)

@@ -8,8 +8,8 @@
 //! | on its way again, after an unknown outcome | wait for that publish; not sent: unknown as before | pending |
 //! | accepted | known | conflict |
 //!
-//! It is a courtesy: what it has forgotten, the aggregator decides. Memory: at most about 60 bytes an accepted launch
-//! (48 of them in the ring, the rest in its index); what is on its way is bounded by the publisher's queues.
+//! It is a courtesy: what it has forgotten, the aggregator decides. Memory: at most about 65 bytes a launch, accepted or
+//! on its way (48 of them in its slot, the rest in the index and the order); what is on its way is bounded by the publisher's queues.
 
 use std::{
     sync::{
@@ -27,17 +27,21 @@ use crate::{
     key::Claimed,
 };
 
+mod flights;
 mod shard;
 
+use flights::Flights;
 use shard::Shard;
 
 /// Locks are held for a fraction of a microsecond; this many make meeting on one rare.
 const SHARDS: usize = 64;
+/// Slots have numbers of 32 bits; half of them are left for what is on its way.
+const MAX_SHARD_ENTRIES: usize = 1 << 31;
 
 /// Bounds of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecentConfig {
-    /// `SALDO_INGEST_RECENT_ENTRIES`: accepted launches remembered, oldest forgotten first. Default 1,000,000, about 60 MB.
+    /// `SALDO_INGEST_RECENT_ENTRIES`: accepted launches remembered, oldest forgotten first. Default 1,000,000, about 65 MB.
     pub entries: usize,
     /// `SALDO_INGEST_UNKNOWN_TTL_MS`: milliseconds for which an id whose publish has an unknown outcome refuses other
     /// content. Default 120,000: the log's duplicate window, after which nothing of that publish can still arrive.
@@ -79,6 +83,7 @@ pub enum Claim {
 /// Shared by all requests.
 pub struct Recent {
     shards: Box<[Mutex<Shard>]>,
+    flights: Flights,
     /// Unknown outcomes that are kept, also those behind a new flight.
     unknown: AtomicUsize,
     config: RecentConfig,
@@ -87,43 +92,71 @@ pub struct Recent {
 impl Recent {
     /// An empty cache.
     pub fn new(config: RecentConfig) -> Self {
-        let capacity = config.entries.div_ceil(SHARDS).max(1);
+        let capacity = config.entries.div_ceil(SHARDS).clamp(1, MAX_SHARD_ENTRIES);
         let seed = rand::random();
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity, seed))).collect();
-        Self { shards, unknown: AtomicUsize::new(0), config }
+        Self { shards, flights: Flights::default(), unknown: AtomicUsize::new(0), config }
     }
 
     /// Asks what is known of a launch; if nothing is, it belongs to `flight` from now on.
     pub fn claim(&self, launch: Claimed, flight: &Arc<Flight>) -> Claim {
+        self.flights.list(flight);
+        self.claim_in(&mut self.shard(launch.key), launch, flight)
+    }
+
+    /// Claims many launches, each for the flight that `flight_of` its index gives (those without one are left out), as
+    /// if one after the other. Returns the answers that are not [`Claim::New`], in order, with their indexes.
+    pub fn claim_all<'f>(
+        &self,
+        launches: &[Claimed],
+        flight_of: impl Fn(usize) -> Option<&'f Arc<Flight>>,
+    ) -> Vec<(usize, Claim)> {
+        let mut known = Vec::new();
+        self.each(launches, |shard, index| {
+            let Some(flight) = flight_of(index) else { return };
+            self.flights.list(flight);
+            match self.claim_in(shard, launches[index], flight) {
+                Claim::New => {}
+                claim => known.push((index, claim)),
+            }
+        });
+        known.sort_unstable_by_key(|(index, _)| *index);
+        known
+    }
+
+    fn claim_in(&self, shard: &mut Shard, launch: Claimed, flight: &Arc<Flight>) -> Claim {
         let ttl = Duration::from_millis(self.config.unknown_ttl_ms);
-        let (claim, doubt_ends) = self.shard(launch.key).claim(launch, flight, ttl);
+        let (claim, doubt_ends) = shard.claim(launch, flight, &self.flights, ttl);
+        self.note_end(doubt_ends);
+        claim
+    }
+
+    fn note_end(&self, doubt_ends: bool) {
         if doubt_ends {
             self.unknown.fetch_sub(1, Relaxed);
         }
-        claim
     }
 
     /// Ends the claims of `flight` and wakes who waits for it. Claims are released or turned into memory before the
     /// outcome is told, so that whoever asks again after waiting finds the new state.
     pub fn settle(&self, flight: &Arc<Flight>, launches: &[Claimed], outcome: Outcome) {
         match outcome {
-            Outcome::Published { sequence } => self.each(launches, |shard, launch| {
-                if shard.end(launch.key, flight) {
-                    self.unknown.fetch_sub(1, Relaxed);
-                }
-                shard.remember(launch, sequence);
-            }),
-            Outcome::NotSent(_) => self.each(launches, |shard, launch| shard.release(launch.key, flight)),
-            Outcome::Unknown(_) => self.each(launches, |shard, launch| {
-                shard.doubt(launch.key, flight, || self.keeps_one_more_unknown());
+            Outcome::Published { sequence } => {
+                self.each(launches, |shard, index| self.note_end(shard.accept(launches[index], sequence)));
+            }
+            Outcome::NotSent(_) => self.each(launches, |shard, index| shard.release(launches[index].key, flight)),
+            Outcome::Unknown(_) => self.each(launches, |shard, index| {
+                shard.doubt(launches[index].key, flight, || self.keeps_one_more_unknown());
             }),
         }
         flight.settle(outcome);
+        self.flights.strike(flight);
     }
 
     /// Remembers a launch read from the log, unless its key is known already.
     pub fn warm(&self, launch: Claimed, sequence: u64) {
-        self.shard(launch.key).warm(launch, sequence);
+        let doubt_ends = self.shard(launch.key).warm(launch, sequence);
+        self.note_end(doubt_ends);
     }
 
     /// Forgets unknown outcomes that are older than their time.
@@ -149,17 +182,20 @@ impl Recent {
         self.unknown.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
-    fn each(&self, launches: &[Claimed], act: impl Fn(&mut Shard, Claimed)) {
+    /// Acts on each launch by its index, in order within each shard.
+    fn each(&self, launches: &[Claimed], mut act: impl FnMut(&mut Shard, usize)) {
         if let [launch] = launches {
-            return act(&mut self.shard(launch.key), *launch);
+            return act(&mut self.shard(launch.key), 0);
         }
         // One lock a shard instead of one a launch: between two locks the processor fetches no memory ahead.
-        let mut by_shard: Vec<&Claimed> = launches.iter().collect();
-        by_shard.sort_by_key(|launch| shard_of(launch.key));
-        for together in by_shard.chunk_by(|left, right| shard_of(left.key) == shard_of(right.key)) {
-            let Some(first) = together.first() else { continue };
-            let mut shard = self.shard(first.key);
-            together.iter().for_each(|launch| act(&mut shard, **launch));
+        let (order, ends) = by_shard(launches);
+        let mut start = 0;
+        for (shard, end) in self.shards.iter().zip(ends) {
+            if start < end {
+                let mut shard = lock(shard);
+                order[start..end].iter().for_each(|index| act(&mut shard, *index));
+                start = end;
+            }
         }
     }
 
@@ -170,6 +206,25 @@ impl Recent {
 
 fn shard_of(key: Digest) -> usize {
     usize::from(key.0[15]) % SHARDS
+}
+
+/// The indexes of the launches, shard by shard, in order within each; and where each shard's end.
+fn by_shard(launches: &[Claimed]) -> (Vec<usize>, [usize; SHARDS]) {
+    let mut ends = [0; SHARDS];
+    launches.iter().for_each(|launch| ends[shard_of(launch.key)] += 1);
+    let (mut next, mut total) = ([0; SHARDS], 0);
+    for (start, end) in next.iter_mut().zip(&mut ends) {
+        *start = total;
+        total += *end;
+        *end = total;
+    }
+    let mut order = vec![0; launches.len()];
+    for (index, launch) in launches.iter().enumerate() {
+        let place = &mut next[shard_of(launch.key)];
+        order[*place] = index;
+        *place += 1;
+    }
+    (order, ends)
 }
 
 /// A panic in a shard leaves it consistent enough for a courtesy.

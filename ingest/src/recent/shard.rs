@@ -1,176 +1,248 @@
-//! One part of the cache, behind one lock: a ring of the accepted with an index, and the pending.
+//! One part of the cache, behind one lock: slots of launches, on their way and accepted alike, and one index of them.
+//!
+//! A launch gets its slot when it is claimed and keeps it when it is accepted. The oldest accepted one gives its slot to one
+//! that is claimed later: so launches that come together stand together in memory, and nothing but the index is searched
+//! far and wide.
 
-use std::{sync::Arc, time::Duration};
-
-use hashbrown::{
-    HashTable,
-    hash_table::{Entry, OccupiedEntry},
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
 };
+
+use hashbrown::HashTable;
 use ledger::Digest;
 use tokio::time::Instant;
 
-use super::Claim;
+use super::{Claim, flights::Flights};
 use crate::{flight::Flight, key::Claimed};
 
-/// An accepted launch: 40 bytes.
+/// Slots with which a shard begins, if it may have as many: it need not grow to them step by step.
+const FIRST_SLOTS: usize = 16_384;
+
+/// 48 bytes.
 #[derive(Clone, Copy)]
-struct Accepted {
+struct Slot {
     launch: Claimed,
-    sequence: u64,
+    state: State,
 }
 
-struct Pending {
-    launch: Claimed,
-    flight: Arc<Flight>,
-    /// An earlier flight of the same content, of unknown outcome: what counts again if `flight` is not sent.
-    doubt: Option<Arc<Flight>>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Of nobody; listed as free.
+    Free,
+    /// Claimed for the flight with this number.
+    OnItsWay(u64),
+    /// On the log, with this stream sequence.
+    Accepted(u64),
 }
 
 /// A claim's answer, and whether an unknown outcome is no longer kept because of it.
 type Claiming = (Claim, bool);
 
 pub(super) struct Shard {
-    ring: Vec<Accepted>,
-    next: usize,
+    slots: Vec<Slot>,
+    free: VecDeque<u32>,
+    /// Slots of the accepted ones, the oldest first.
+    accepted: VecDeque<u32>,
+    /// Most accepted ones.
     capacity: usize,
-    /// Slots of the ring by key.
+    /// Slots by key.
     index: HashTable<u32>,
-    pending: HashTable<Pending>,
+    /// By slot: the flight of unknown outcome. It is the slot's own, or an earlier one of the same content, which counts
+    /// again if the slot's own is not sent.
+    unknown: HashMap<u32, Arc<Flight>>,
     seed: [u64; 2],
 }
 
 impl Shard {
     /// `seed` is random for the process: nobody can choose ids whose keys meet in the table.
     pub(super) fn new(capacity: usize, seed: [u64; 2]) -> Self {
-        let capacity = capacity.min(usize::try_from(u32::MAX).unwrap_or(usize::MAX));
-        Self { ring: Vec::new(), next: 0, capacity, index: HashTable::new(), pending: HashTable::new(), seed }
+        let first_slots = capacity.min(FIRST_SLOTS);
+        Self {
+            slots: Vec::with_capacity(first_slots),
+            free: VecDeque::new(),
+            accepted: VecDeque::with_capacity(first_slots),
+            capacity,
+            index: HashTable::with_capacity(first_slots),
+            unknown: HashMap::new(),
+            seed,
+        }
     }
 
     /// The claim. An unknown outcome stays in mind behind a new flight of the same content, until its time is over.
-    pub(super) fn claim(&mut self, launch: Claimed, flight: &Arc<Flight>, ttl: Duration) -> Claiming {
-        if let Some(accepted) = self.accepted(launch.key) {
-            let sequence = accepted.sequence;
-            let same = accepted.launch.content == launch.content;
-            return (if same { Claim::Known { sequence } } else { Claim::Conflict { sequence } }, false);
+    pub(super) fn claim(
+        &mut self,
+        launch: Claimed,
+        flight: &Arc<Flight>,
+        flights: &Flights,
+        ttl: Duration,
+    ) -> Claiming {
+        let own = hash(launch.key, self.seed);
+        let Some(slot) = self.find(own, launch.key) else {
+            self.insert(own, Slot { launch, state: State::OnItsWay(flight.number()) });
+            return (Claim::New, false);
+        };
+        let known = self.slots[at(slot)];
+        let same_content = known.launch.content == launch.content;
+        match (known.state, same_content) {
+            (State::Accepted(sequence), true) => (Claim::Known { sequence }, false),
+            (State::Accepted(sequence), false) => (Claim::Conflict { sequence }, false),
+            (State::OnItsWay(number), _) => match self.current(slot, number, flights) {
+                Some(current) => self.claim_again(slot, launch, flight, (current, ttl)),
+                None => self.take_over(slot, launch, flight),
+            },
+            (State::Free, _) => self.take_over(slot, launch, flight),
         }
-        let (own, seed) = (hash(launch.key, self.seed), self.seed);
-        let same_key = |pending: &Pending| pending.launch.key == launch.key;
-        match self.pending.entry(own, same_key, |pending| hash(pending.launch.key, seed)) {
-            Entry::Vacant(place) => {
-                place.insert(Pending { launch, flight: Arc::clone(flight), doubt: None });
+    }
+
+    fn claim_again(
+        &mut self,
+        slot: u32,
+        launch: Claimed,
+        flight: &Arc<Flight>,
+        (current, ttl): (Arc<Flight>, Duration),
+    ) -> Claiming {
+        let same_content = self.slots[at(slot)].launch.content == launch.content;
+        match current.unknown_for(Instant::now()) {
+            Some(age) if age >= ttl => self.take_over(slot, launch, flight),
+            Some(_) if same_content => {
+                self.slots[at(slot)].state = State::OnItsWay(flight.number());
                 (Claim::New, false)
             }
-            Entry::Occupied(mut place) => place.get_mut().claim(launch, flight, ttl),
+            _ => (Claim::Pending { flight: current, same_content }, false),
         }
+    }
+
+    /// Nothing of what was claimed before can still arrive.
+    fn take_over(&mut self, slot: u32, launch: Claimed, flight: &Arc<Flight>) -> Claiming {
+        self.slots[at(slot)] = Slot { launch, state: State::OnItsWay(flight.number()) };
+        (Claim::New, self.unknown.remove(&slot).is_some())
+    }
+
+    /// The flight that a slot is claimed for; `None` if its claims have ended, which leaves no slot behind.
+    fn current(&self, slot: u32, number: u64, flights: &Flights) -> Option<Arc<Flight>> {
+        let unknown = self.unknown.get(&slot).filter(|flight| flight.number() == number);
+        unknown.cloned().or_else(|| flights.get(number))
     }
 
     /// The flight was not sent: its launch is free again, or of unknown outcome as before.
-    pub(super) fn release(&mut self, key: Digest, flight: &Arc<Flight>) {
-        let Some(mut place) = self.claimed(key, flight) else { return };
-        match place.get_mut().doubt.take() {
-            Some(earlier) => place.get_mut().flight = earlier,
-            None => drop(place.remove()),
+    pub(super) fn release(&mut self, key: Digest, flight: &Flight) {
+        let Some(slot) = self.claimed(key, flight) else { return };
+        match self.unknown.get(&slot) {
+            Some(earlier) => self.slots[at(slot)].state = State::OnItsWay(earlier.number()),
+            None => self.remove(slot),
         }
-    }
-
-    /// The flight was published; returns whether an earlier unknown outcome ends with it.
-    pub(super) fn end(&mut self, key: Digest, flight: &Arc<Flight>) -> bool {
-        self.claimed(key, flight).is_some_and(|place| place.remove().0.doubt.is_some())
     }
 
     /// The flight's outcome is unknown: it is kept in the place of an earlier one, or if there is room for one more.
     pub(super) fn doubt(&mut self, key: Digest, flight: &Arc<Flight>, has_room: impl FnOnce() -> bool) {
-        let Some(mut place) = self.claimed(key, flight) else { return };
-        if place.get_mut().doubt.take().is_none() && !has_room() {
-            place.remove();
+        let Some(slot) = self.claimed(key, flight) else { return };
+        if self.unknown.contains_key(&slot) || has_room() {
+            self.unknown.insert(slot, Arc::clone(flight));
+        } else {
+            self.remove(slot);
         }
     }
 
-    fn claimed(&mut self, key: Digest, flight: &Arc<Flight>) -> Option<OccupiedEntry<'_, Pending>> {
-        let is_ours = |pending: &Pending| pending.launch.key == key && Arc::ptr_eq(&pending.flight, flight);
-        self.pending.find_entry(hash(key, self.seed), is_ours).ok()
+    fn claimed(&self, key: Digest, flight: &Flight) -> Option<u32> {
+        let slot = self.find(hash(key, self.seed), key)?;
+        (self.slots[at(slot)].state == State::OnItsWay(flight.number())).then_some(slot)
     }
 
-    /// Of two acknowledged publishes of one key the first in the log counts.
-    pub(super) fn remember(&mut self, launch: Claimed, sequence: u64) {
-        match self.slot(launch.key) {
-            Some(slot) if self.ring[slot].sequence <= sequence => {}
-            Some(slot) => self.ring[slot] = Accepted { launch, sequence },
-            None => self.push(Accepted { launch, sequence }),
+    /// The launch was published. Of two acknowledged publishes of one key the first in the log counts. Returns whether an
+    /// earlier unknown outcome ends with it.
+    pub(super) fn accept(&mut self, launch: Claimed, sequence: u64) -> bool {
+        let (own, accepted) = (hash(launch.key, self.seed), Slot { launch, state: State::Accepted(sequence) });
+        let Some(slot) = self.find(own, launch.key) else {
+            let slot = self.insert(own, accepted);
+            self.count(slot);
+            return false;
+        };
+        match self.slots[at(slot)].state {
+            State::Accepted(first) if first <= sequence => return false,
+            State::Accepted(_) => self.slots[at(slot)] = accepted,
+            State::OnItsWay(_) | State::Free => {
+                self.slots[at(slot)] = accepted;
+                self.count(slot);
+            }
         }
+        !self.unknown.is_empty() && self.unknown.remove(&slot).is_some()
     }
 
-    pub(super) fn warm(&mut self, launch: Claimed, sequence: u64) {
-        if self.slot(launch.key).is_none() {
-            self.push(Accepted { launch, sequence });
-        }
+    /// As [`Self::accept`], unless an accepted one is known.
+    pub(super) fn warm(&mut self, launch: Claimed, sequence: u64) -> bool {
+        let known = self.find(hash(launch.key, self.seed), launch.key);
+        let is_accepted = known.is_some_and(|slot| matches!(self.slots[at(slot)].state, State::Accepted(_)));
+        !is_accepted && self.accept(launch, sequence)
     }
 
     pub(super) fn sweep(&mut self, now: Instant, ttl: Duration) -> usize {
-        let before = self.pending.len();
-        self.pending.retain(|pending| pending.flight.unknown_for(now).is_none_or(|age| age < ttl));
-        before - self.pending.len()
-    }
-
-    pub(super) fn forget(&mut self) {
-        self.ring = Vec::new();
-        self.next = 0;
-        self.index = HashTable::new();
-    }
-
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.ring.len(), self.pending.len())
-    }
-
-    fn push(&mut self, accepted: Accepted) {
-        let slot = self.next;
-        if slot < self.ring.len() {
-            self.drop_index(slot);
-            self.ring[slot] = accepted;
-        } else {
-            self.ring.push(accepted);
+        let is_over = |(slot, flight): &(&u32, &Arc<Flight>)| {
+            let is_own = self.slots[at(**slot)].state == State::OnItsWay(flight.number());
+            is_own && flight.unknown_for(now).is_some_and(|age| age >= ttl)
+        };
+        let over: Vec<u32> = self.unknown.iter().filter(is_over).map(|(slot, _)| *slot).collect();
+        for slot in &over {
+            self.unknown.remove(slot);
+            self.remove(*slot);
         }
-        self.next = (slot + 1) % self.capacity;
-        let (ring, seed) = (&self.ring, self.seed);
-        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        self.index.insert_unique(hash(accepted.launch.key, seed), slot, |slot| {
-            hash(ring[usize::try_from(*slot).unwrap_or(usize::MAX)].launch.key, seed)
-        });
+        over.len()
     }
 
-    fn drop_index(&mut self, slot: usize) {
-        let key = self.ring[slot].launch.key;
-        if let Ok(place) = self.index.find_entry(hash(key, self.seed), |found| usize::try_from(*found) == Ok(slot)) {
+    /// Forgets the accepted ones.
+    pub(super) fn forget(&mut self) {
+        let mut old = std::mem::replace(self, Self::new(self.capacity, self.seed));
+        for (number, slot) in (0..).zip(&old.slots) {
+            if matches!(slot.state, State::OnItsWay(_)) {
+                let kept = self.insert(hash(slot.launch.key, self.seed), *slot);
+                self.unknown.extend(old.unknown.remove(&number).map(|flight| (kept, flight)));
+            }
+        }
+    }
+
+    /// How many are accepted, and how many are on their way or of unknown outcome.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        let accepted = self.accepted.len();
+        (accepted, self.slots.len() - self.free.len() - accepted)
+    }
+
+    /// One more is accepted: perhaps the oldest is forgotten for it.
+    fn count(&mut self, slot: u32) {
+        let is_full = self.accepted.len() >= self.capacity;
+        if let Some(oldest) = is_full.then(|| self.accepted.pop_front()).flatten() {
+            self.remove(oldest);
+        }
+        self.accepted.push_back(slot);
+    }
+
+    fn insert(&mut self, own: u64, launch: Slot) -> u32 {
+        let slot = self.free.pop_front().unwrap_or_else(|| {
+            self.slots.push(launch);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.slots[at(slot)] = launch;
+        let (slots, seed) = (&self.slots, self.seed);
+        self.index.insert_unique(own, slot, |slot| hash(slots[at(*slot)].launch.key, seed));
+        slot
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let own = hash(self.slots[at(slot)].launch.key, self.seed);
+        if let Ok(place) = self.index.find_entry(own, |found| *found == slot) {
             place.remove();
         }
+        self.slots[at(slot)].state = State::Free;
+        self.free.push_back(slot);
     }
 
-    fn slot(&self, key: Digest) -> Option<usize> {
-        let at = |slot: &u32| usize::try_from(*slot).unwrap_or(usize::MAX);
-        self.index.find(hash(key, self.seed), |slot| self.ring[at(slot)].launch.key == key).map(at)
-    }
-
-    fn accepted(&self, key: Digest) -> Option<&Accepted> {
-        self.slot(key).map(|slot| &self.ring[slot])
+    fn find(&self, own: u64, key: Digest) -> Option<u32> {
+        self.index.find(own, |slot| self.slots[at(*slot)].launch.key == key).copied()
     }
 }
 
-impl Pending {
-    fn claim(&mut self, launch: Claimed, flight: &Arc<Flight>, ttl: Duration) -> Claiming {
-        let same_content = self.launch.content == launch.content;
-        let (flight, earlier) = (Arc::clone(flight), Arc::clone(&self.flight));
-        match self.flight.unknown_for(Instant::now()) {
-            Some(age) if age >= ttl => {
-                *self = Self { launch, flight, doubt: None };
-                (Claim::New, true)
-            }
-            Some(_) if same_content => {
-                *self = Self { launch, flight, doubt: Some(earlier) };
-                (Claim::New, false)
-            }
-            _ => (Claim::Pending { flight: earlier, same_content }, false),
-        }
-    }
+fn at(slot: u32) -> usize {
+    usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
 /// Keys are digests, so mixing in the seed is enough: a product folded to its halves' exclusive or.

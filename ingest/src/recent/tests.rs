@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::flight::{Cause, Failure};
 
@@ -131,4 +133,85 @@ fn the_first_in_the_log_counts() {
     recent.forget();
     assert_eq!(recent.sizes().0, 0);
     assert!(matches!(recent.claim(launch(1, 9), &Arc::default()), Claim::New));
+}
+
+#[test]
+fn what_is_on_its_way_outlives_any_number_of_accepted_ones() {
+    let (recent, flight) = (cache(SHARDS * 2), Arc::<Flight>::default());
+    let many: Vec<Claimed> = (0..1_000).map(|id| launch(id, 1)).collect();
+    assert!(recent.claim_all(&many, |_| Some(&flight)).is_empty());
+    (1_000..20_000).for_each(|id| recent.warm(launch(id, id), id));
+    assert_eq!(recent.sizes(), (SHARDS * 2, 1_000));
+    let is_pending = |launch: &Claimed| matches!(recent.claim(*launch, &Arc::default()), Claim::Pending { .. });
+    assert!(many.iter().all(is_pending));
+    recent.settle(&flight, &many, published(30_000));
+    assert_eq!(recent.sizes(), (SHARDS * 2, 0));
+    let known = many.iter().filter(|launch| matches!(recent.claim(**launch, &flight), Claim::Known { .. })).count();
+    assert_eq!(known, SHARDS * 2, "the newest, and each of them once");
+}
+
+#[test]
+fn forgetting_keeps_what_is_on_its_way() {
+    let (recent, first, second) = (cache(1_000), Arc::<Flight>::default(), Arc::<Flight>::default());
+    (0..100).for_each(|id| recent.warm(launch(id, id), 1));
+    recent.claim(launch(200, 1), &first);
+    recent.claim(launch(201, 1), &second);
+    recent.settle(&first, &[launch(200, 1)], unknown());
+    recent.forget();
+    assert_eq!(recent.sizes(), (0, 2));
+    let other = Arc::default();
+    assert!(matches!(recent.claim(launch(200, 2), &other), Claim::Pending { same_content: false, .. }));
+    assert!(matches!(recent.claim(launch(201, 1), &other), Claim::Pending { same_content: true, .. }));
+    recent.settle(&second, &[launch(201, 1)], published(7));
+    assert!(matches!(recent.claim(launch(201, 1), &other), Claim::Known { sequence: 7 }));
+}
+
+#[test]
+fn no_flight_stays_listed_after_its_claims() {
+    let recent = cache(1_000);
+    for outcome in [published(1), unknown(), Outcome::NotSent(Failure::new(Cause::LogFull))] {
+        let flight = Arc::<Flight>::default();
+        recent.claim(launch(flight.number(), 1), &flight);
+        assert!(recent.flights.get(flight.number()).is_some());
+        recent.settle(&flight, &[launch(flight.number(), 1)], outcome);
+        assert!(recent.flights.get(flight.number()).is_none());
+    }
+}
+
+/// What a claim was answered, without its flight's address.
+fn told(claim: &Claim) -> (u8, u64, bool) {
+    match claim {
+        Claim::New => (0, 0, false),
+        Claim::Known { sequence } => (1, *sequence, true),
+        Claim::Conflict { sequence } => (1, *sequence, false),
+        Claim::Pending { same_content, .. } => (2, 0, *same_content),
+    }
+}
+
+proptest! {
+    /// Rounds of claims for two flights, which end in one way or another.
+    #[test]
+    fn claims_together_are_claims_one_after_the_other(
+        rounds in prop::collection::vec((prop::collection::vec((0..60_u64, 0..2_u64, any::<bool>()), 0..80), [0..3_u8, 0..3]), 1..8)
+    ) {
+        let (together, singly) = (cache(SHARDS * 50), cache(SHARDS * 50));
+        for (sequence, (claims, ends)) in (1..).zip(rounds) {
+            let flights: [[Arc<Flight>; 2]; 2] = Default::default();
+            let launches: Vec<Claimed> = claims.iter().map(|(id, content, _)| launch(*id, *content)).collect();
+            let second = |index: usize| usize::from(claims[index].2);
+            let answers: Vec<Claim> = (0..).zip(&launches).map(|(index, launch)| singly.claim(*launch, &flights[0][second(index)])).collect();
+            let mut expected: Vec<_> = answers.iter().map(told).enumerate().collect();
+            expected.retain(|(_, told)| told.0 != 0);
+            let known = together.claim_all(&launches, |index| Some(&flights[1][second(index)]));
+            prop_assert_eq!(known.iter().map(|(index, claim)| (*index, told(claim))).collect::<Vec<_>>(), expected);
+            for (flight, end) in ends.into_iter().enumerate() {
+                let new = |(index, claim): &(usize, &Claim)| matches!(claim, Claim::New) && second(*index) == flight;
+                let own: Vec<Claimed> = answers.iter().enumerate().filter(new).map(|(index, _)| launches[index]).collect();
+                let outcome = [published(sequence), unknown(), Outcome::NotSent(Failure::new(Cause::LogFull))][usize::from(end)];
+                together.settle(&flights[1][flight], &own, outcome);
+                own.iter().rev().for_each(|launch| singly.settle(&flights[0][flight], &[*launch], outcome));
+            }
+            prop_assert_eq!(together.sizes(), singly.sizes());
+        }
+    }
 }
