@@ -18,12 +18,12 @@ pub struct Claimed {
 /// The digest of (tenant, account, date, id).
 pub fn key_digest(tenant: &Tenant, account: &Account, date: BusinessDate, id: &LaunchId) -> Digest {
     let mut key = KeyBytes { bytes: [0; MAX_KEY_BYTES], used: 0 };
-    key.push(tenant.as_str().as_bytes());
+    key.push(tenant.as_bytes());
     key.push(b"/");
-    key.push(account.as_str().as_bytes());
+    key.push(account.as_bytes());
     key.push(b"/");
     key.push(&date.days().to_be_bytes());
-    key.push(id.as_str().as_bytes());
+    key.push(id.as_bytes());
     Digest::of(&key.bytes[..key.used])
 }
 

@@ -23,6 +23,8 @@ mod canonical;
 
 use std::borrow::Cow;
 
+use bytes::BufMut;
+
 use crate::{Amount, Currency, Digest, Invalid, Kind};
 
 pub(crate) use canonical::{Member, key_twice};
@@ -45,8 +47,10 @@ pub(crate) struct Parts<'p, 'a> {
     pub others: &'p [Member<'a>],
 }
 
-/// Most launches are encoded without growing the buffer.
-const TYPICAL_ENCODING_BYTES: usize = 256;
+/// Most launches are encoded in place, without memory of their own.
+const SHORT_ENCODING_BYTES: usize = 256;
+/// Kind, amount, currency; tags and lengths of the three texts; the empty object.
+const MAX_BYTES_BESIDE_TEXTS: usize = 1 + 8 + 3 + 3 * 4 + 2;
 
 impl Content {
     /// Digests the encoding of the parts.
@@ -54,23 +58,47 @@ impl Content {
     /// # Errors
     /// Other fields are nested too deep, have a key twice, or hold a string that is no Unicode text.
     pub(crate) fn of(parts: &Parts<'_, '_>) -> Result<Self, Invalid> {
-        Ok(Self(Digest::of(&encode(parts)?)))
+        if !parts.is_short() {
+            return Ok(Self(Digest::of(&encode(parts)?)));
+        }
+        let mut encoding = [0; SHORT_ENCODING_BYTES];
+        let mut free = encoding.as_mut_slice();
+        push_known(parts, &mut free);
+        free.put_slice(b"{}");
+        let used = SHORT_ENCODING_BYTES - free.len();
+        Ok(Self(Digest::of(&encoding[..used])))
+    }
+}
+
+impl Parts<'_, '_> {
+    fn texts(&self) -> [Option<&str>; 3] {
+        [self.occurred_at, self.description, self.category]
+    }
+
+    /// Whether the encoding certainly fits into [`SHORT_ENCODING_BYTES`].
+    fn is_short(&self) -> bool {
+        let texts: usize = self.texts().iter().flatten().map(|text| text.len()).sum();
+        self.others.is_empty() && texts + MAX_BYTES_BESIDE_TEXTS <= SHORT_ENCODING_BYTES
     }
 }
 
 fn encode(parts: &Parts<'_, '_>) -> Result<Vec<u8>, Invalid> {
-    let mut encoding = Vec::with_capacity(TYPICAL_ENCODING_BYTES);
-    encoding.push(match parts.kind {
+    let mut encoding = Vec::with_capacity(SHORT_ENCODING_BYTES);
+    push_known(parts, &mut encoding);
+    canonical::push_members(parts.others, &mut encoding)?;
+    Ok(encoding)
+}
+
+fn push_known(parts: &Parts<'_, '_>, out: &mut impl BufMut) {
+    out.put_u8(match parts.kind {
         Kind::Credit => b'C',
         Kind::Debit => b'D',
     });
-    encoding.extend_from_slice(&parts.amount.minor_units().to_be_bytes());
-    encoding.extend_from_slice(parts.currency.code().as_bytes());
-    for text in [parts.occurred_at, parts.description, parts.category] {
-        canonical::push_optional(text, &mut encoding);
+    out.put_i64(parts.amount.minor_units());
+    out.put_slice(parts.currency.code().as_bytes());
+    for text in parts.texts() {
+        canonical::push_optional(text, out);
     }
-    canonical::push_members(parts.others, &mut encoding)?;
-    Ok(encoding)
 }
 
 /// A short piece of a caller's text for the detail of a mistake.

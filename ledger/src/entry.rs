@@ -110,7 +110,7 @@ pub fn parse_logged(line: &[u8]) -> Result<Launch, Invalid> {
     let draft = draft(&mut object)?;
     let id = draft.id.ok_or_else(|| object::missing(Field::Id.name()))?;
     let date = draft.date.ok_or_else(|| Invalid::new(Reason::MissingDate, "a launch on the log has a date"))?;
-    let id_digest = Digest::of(id.as_str().as_bytes());
+    let id_digest = Digest::of(id.as_bytes());
     Ok(Launch {
         tenant,
         account: draft.account,

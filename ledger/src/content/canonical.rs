@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::BufMut;
+
 use super::excerpt;
 use crate::{Invalid, MAX_DEPTH, Reason};
 
@@ -11,10 +13,10 @@ pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 /// The line itself is the first level; the values of its fields are on the second one.
 const DEPTH_OF_FIELDS: usize = 2;
 
-pub(super) fn push_optional(text: Option<&str>, out: &mut Vec<u8>) {
+pub(super) fn push_optional(text: Option<&str>, out: &mut impl BufMut) {
     match text {
         Some(text) => push_text(b'"', text, out),
-        None => out.push(b'n'),
+        None => out.put_u8(b'n'),
     }
 }
 
@@ -51,15 +53,15 @@ pub(crate) fn key_twice(key: &str) -> Invalid {
     Invalid::new(Reason::Malformed, format!("the key {:?} stands twice in one object", excerpt(key)))
 }
 
-fn push_text(tag: u8, text: &str, out: &mut Vec<u8>) {
-    out.push(tag);
+fn push_text(tag: u8, text: &str, out: &mut impl BufMut) {
+    out.put_u8(tag);
     let mut length = text.len();
     while length >= 0x80 {
-        out.push(low_byte(length) | 0x80);
+        out.put_u8(low_byte(length) | 0x80);
         length >>= 7;
     }
-    out.push(low_byte(length));
-    out.extend_from_slice(text.as_bytes());
+    out.put_u8(low_byte(length));
+    out.put_slice(text.as_bytes());
 }
 
 fn low_byte(length: usize) -> u8 {

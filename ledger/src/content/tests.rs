@@ -53,6 +53,16 @@ fn the_definition_has_not_drifted() {
 }
 
 #[test]
+fn short_and_long_encodings_are_the_same() {
+    for length in 0..300 {
+        let text = "é".repeat(length);
+        let given =
+            Parts { occurred_at: Some(OCCURRED_AT), description: Some(&text), category: Some(&text), ..parts(&[]) };
+        assert_eq!(Content::of(&given).unwrap().0, Digest::of(&encode(&given).unwrap()), "{length}");
+    }
+}
+
+#[test]
 fn lengths_are_leb128() {
     let text = "a".repeat(300);
     let json = format!("\"{text}\"");

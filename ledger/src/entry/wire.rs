@@ -35,9 +35,9 @@ impl Draft<'_> {
     }
 
     fn push_known(&self, tenant: &Tenant, id: &LaunchId, date: BusinessDate, line: &mut Vec<u8>) {
-        push_plain("\"id\":\"", id.as_str().as_bytes(), line);
-        push_plain(",\"tenant\":\"", tenant.as_str().as_bytes(), line);
-        push_plain(",\"account\":\"", self.account.as_str().as_bytes(), line);
+        push_plain("\"id\":\"", id.as_bytes(), line);
+        push_plain(",\"tenant\":\"", tenant.as_bytes(), line);
+        push_plain(",\"account\":\"", self.account.as_bytes(), line);
         push_plain(",\"date\":\"", &date.text(), line);
         let kind: &[u8] = match self.kind {
             Kind::Credit => b"credit",
