@@ -7,6 +7,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use ledger::{Invalid, Reason, Tenant, parse_posted};
 use nats::Batch;
@@ -33,6 +34,8 @@ pub use report::{Finished, LineError, Report};
 const MAX_SENT: usize = 16;
 /// Flights that lines of one bulk may wait for; at more, the oldest is waited for.
 const MAX_WAITS: usize = 64;
+/// Buffers of answered batches that are kept for the next ones: fresh memory of that size costs a page fault every 4 KiB.
+const MAX_SPARES: usize = 8;
 
 /// One bulk while it is read.
 pub struct Bulk {
@@ -45,6 +48,8 @@ pub struct Bulk {
     /// Bytes of the last full batch: the next ones need not grow to it step by step.
     usual_bytes: usize,
     full: Vec<OpenBatch>,
+    /// Empty.
+    spares: Vec<Vec<u8>>,
     gathered: Gathered,
     sent: FuturesUnordered<BoxFuture<'static, Answered>>,
     waits: VecDeque<Wait>,
@@ -64,11 +69,11 @@ struct OpenBatch {
     claims: Claims,
 }
 
-#[derive(Clone, Copy)]
 struct Answered {
     partition: u16,
     first_line: u64,
     entries: u64,
+    lines: Bytes,
     outcome: Outcome,
 }
 
@@ -96,6 +101,7 @@ impl Bulk {
             open_bytes: 0,
             usual_bytes: 0,
             full: Vec::new(),
+            spares: Vec::new(),
             gathered: Gathered::default(),
             sent: FuturesUnordered::new(),
             waits: VecDeque::new(),
@@ -132,7 +138,9 @@ impl Bulk {
         let key = key_digest(&self.tenant, &draft.account, date, id);
         let launch = Claimed { key, content: draft.content_digest };
         let partition = self.shared.partition(&self.tenant, &draft.account);
-        let batch = open_batch(&mut self.open, &self.shared, partition, (number, self.usual_bytes))?;
+        let batch = open_batch(&mut self.open, &self.shared, partition, number, || {
+            self.spares.pop().unwrap_or_else(|| Vec::with_capacity(self.usual_bytes))
+        })?;
         let start = batch.lines.len();
         draft.write_line(&self.tenant, id, date, &mut batch.lines)?;
         batch.lines.push(b'\n');
@@ -296,7 +304,8 @@ impl Bulk {
         let OpenBatch { partition, first_line, lines, claims, .. } = batch;
         let entries = u32::try_from(claims.launches().len()).unwrap_or(u32::MAX);
         let message_id = packed_message_id(claims.launches());
-        let message = Batch { lines: lines.into(), entries, message_id };
+        let lines = Bytes::from(lines);
+        let message = Batch { lines: lines.clone(), entries, message_id };
         match self.shared.lanes.submit_waiting(partition, message, claims).await {
             Err(failure) => self.fail(failure, first_line),
             Ok(sent) => {
@@ -304,7 +313,7 @@ impl Bulk {
                 // A task of its own: others may wait for these ids while this bulk waits for its client.
                 let answer = tokio::spawn(sent.outcome()).map(move |outcome| {
                     let lost = |_| Outcome::Unknown(Failure::new(Cause::OutcomeUnknown));
-                    Answered { partition, first_line, entries, outcome: outcome.unwrap_or_else(lost) }
+                    Answered { partition, first_line, entries, lines, outcome: outcome.unwrap_or_else(lost) }
                 });
                 self.sent.push(answer.boxed());
             }
@@ -312,11 +321,20 @@ impl Bulk {
     }
 
     fn answered(&mut self, answered: Answered) {
+        self.keep_spare(answered.lines);
         match answered.outcome {
             Outcome::Published { sequence } => {
                 self.report.accepted(answered.partition, sequence, answered.entries);
             }
             Outcome::NotSent(failure) | Outcome::Unknown(failure) => self.fail(failure, answered.first_line),
+        }
+    }
+
+    /// Keeps the buffer for a batch to come, unless somebody else still reads it.
+    fn keep_spare(&mut self, mut lines: Bytes) {
+        lines.clear();
+        if self.spares.len() < MAX_SPARES && lines.is_unique() {
+            self.spares.push(lines.into());
         }
     }
 
@@ -363,7 +381,8 @@ fn open_batch<'b>(
     open: &'b mut [Option<OpenBatch>],
     shared: &Shared,
     partition: u16,
-    (number, usual_bytes): (u64, usize),
+    number: u64,
+    lines: impl FnOnce() -> Vec<u8>,
 ) -> Result<&'b mut OpenBatch, Refusal> {
     let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
     let place = open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
@@ -371,7 +390,7 @@ fn open_batch<'b>(
         partition,
         first_line: number,
         begun: Instant::now(),
-        lines: Vec::with_capacity(usual_bytes),
+        lines: lines(),
         claimed_bytes: 0,
         unclaimed_entries: 0,
         claims: Claims::new(Arc::clone(&shared.lanes.recent)),
@@ -382,6 +401,11 @@ impl OpenBatch {
     fn is_full(&self, bounds: &BodyConfig) -> bool {
         let entries = self.claims.launches().len() + self.unclaimed_entries;
         self.lines.len() >= bounds.batch_bytes || entries >= bounds.batch_entries
+    }
+
+    /// Makes room for the claims of all gathered lines.
+    fn reserve(&mut self) {
+        self.claims.reserve(self.unclaimed_entries);
     }
 
     /// The next gathered line is new. It moves to where those before it were, that were not.

@@ -57,6 +57,11 @@ impl Claims {
         self.launches.push(launch);
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.launches.reserve(more);
+    }
+
     /// Ends them with an outcome.
     pub fn settle(mut self, outcome: Outcome) {
         self.end(outcome);

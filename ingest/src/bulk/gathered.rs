@@ -54,6 +54,7 @@ impl Gathered {
     /// and are returned, in order.
     pub(super) fn claim(&self, recent: &Recent, open: &mut [Option<OpenBatch>]) -> Vec<(Line, Claim)> {
         let known = self.claim_all(recent, open);
+        open.iter_mut().flatten().for_each(OpenBatch::reserve);
         let mut leaving = known.iter().map(|(index, _)| *index).peekable();
         for (index, (launch, line)) in self.launches.iter().zip(&self.lines).enumerate() {
             if leaving.next_if_eq(&index).is_none()

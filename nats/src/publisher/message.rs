@@ -40,7 +40,10 @@ impl Message {
 
     /// Tells everybody where the message stands.
     pub(super) fn published(self, sequence: u64, duplicate: bool) {
-        for (first_line, outcome) in self.waiting {
+        let Self { payload, waiting, .. } = self;
+        // Before, so that who is told can use a batch's buffer again.
+        drop(payload);
+        for (first_line, outcome) in waiting {
             // Who does not wait any more need not know.
             drop(outcome.send(Ok(Published { sequence, first_line, duplicate })));
         }
