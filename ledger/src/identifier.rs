@@ -76,6 +76,24 @@ impl Hash for InPlace {
     }
 }
 
+/// By byte, whether an identifier may hold it: letters, digits, `_`, `-`, and the extra ones.
+const fn allowed_bytes(extra: &[u8]) -> [bool; 256] {
+    let mut allowed = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        allowed[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    allowed[b'_' as usize] = true;
+    allowed[b'-' as usize] = true;
+    let mut index = 0;
+    while index < extra.len() {
+        allowed[extra[index] as usize] = true;
+        index += 1;
+    }
+    allowed
+}
+
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $held:ident, $what:literal, $extra:literal) => {
         $(#[$doc])*
@@ -89,10 +107,9 @@ macro_rules! identifier {
             /// # Errors
             /// The text is empty, longer than 64 bytes, or has another character.
             pub fn parse(text: &str) -> Result<Self, IdentifierError> {
-                let allowed = |byte: u8| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || $extra.as_bytes().contains(&byte)
-                };
-                if text.is_empty() || text.len() > MAX_IDENTIFIER_BYTES || !text.bytes().all(allowed) {
+                static ALLOWED: [bool; 256] = allowed_bytes($extra.as_bytes());
+                let is_allowed = |byte: u8| ALLOWED[usize::from(byte)];
+                if text.is_empty() || text.len() > MAX_IDENTIFIER_BYTES || !text.bytes().all(is_allowed) {
                     return Err(IdentifierError { what: $what, extra: $extra });
                 }
                 Ok(Self($held::new(text)))
@@ -175,6 +192,17 @@ mod tests {
             let json = serde_json::to_string(&one).unwrap();
             prop_assert_eq!(&json, &format!("{:?}", texts[0]));
             prop_assert_eq!(serde_json::from_str::<LaunchId>(&json).unwrap(), one);
+        }
+    }
+
+    #[test]
+    fn every_character_is_allowed_or_not_as_the_grammar_says() {
+        for character in '\0'..='\u{17f}' {
+            let text = character.to_string();
+            let of_all = character.is_ascii_alphanumeric() || "_-".contains(character);
+            assert_eq!(Tenant::parse(&text).is_ok(), of_all, "{text:?}");
+            assert_eq!(Account::parse(&text).is_ok(), of_all, "{text:?}");
+            assert_eq!(LaunchId::parse(&text).is_ok(), of_all || ".:".contains(character), "{text:?}");
         }
     }
 
