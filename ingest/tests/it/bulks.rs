@@ -109,3 +109,36 @@ async fn the_list_of_errors_is_bounded_and_the_count_is_not() {
     assert_eq!(answer.body["errors_truncated"], true);
     assert_eq!(errors(&answer)[999].0, 1_000);
 }
+
+#[tokio::test]
+async fn new_lines_stay_whole_and_in_order_between_known_ones() {
+    let mut config = IngestConfig::default();
+    // Batches that are filled in the midst of what was read together.
+    config.bodies.batch_entries = 170;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let known: Vec<usize> = (0..6_000).step_by(3).collect();
+    assert_eq!(counts(&ingest.post_lines(lines(known).join("\n")).await), (2_000, 0, 0));
+    let mut text = Vec::new();
+    for (id, line) in lines(0..6_000).into_iter().enumerate() {
+        text.push(line.clone());
+        match id % 50 {
+            7 => text.push(line.replace(".07", ".08")),
+            8 | 9 => text.push(line),
+            _ => {}
+        }
+    }
+    let conflicts: Vec<u64> = (1..).zip(&text).filter(|(_, line)| line.contains(".08")).map(|(at, _)| at).collect();
+    let answer = ingest.post_lines(text.join("\n")).await;
+    assert_eq!((answer.status, counts(&answer)), (200, (4_000, 2_240, 120)), "{answer:?}");
+    assert_eq!(errors(&answer), conflicts.iter().map(|line| (*line, "conflict")).collect::<Vec<_>>());
+
+    let mut last = std::collections::HashMap::new();
+    let logged = ingest.logged().await;
+    assert_eq!(logged.len(), 6_000, "each id once");
+    for (_, launch) in logged {
+        let id: i64 = launch.id.as_str().strip_prefix("l-").unwrap().parse().unwrap();
+        assert_eq!(launch.amount.minor_units(), (id + 1) * 100 + 7, "the first of its id");
+        let before = last.insert((launch.account, id % 3 == 0), id);
+        assert!(before.is_none_or(|before| before < id), "{before:?} and then {id}: the order of the body");
+    }
+}
