@@ -37,4 +37,4 @@ pub use invalid::{Invalid, Reason};
 pub use money::{Amount, Currency, MAX_AMOUNT_MINOR_UNITS, MoneyError, format_minor_units};
 pub use place::Place;
 pub use statement::{Balances, CurrencyLine, DayLine, OpeningPlan, Side, opening};
-pub use window::{Fact, Kind, Seen, SeenSet, WindowKey};
+pub use window::{Fact, Kind, Looked, NewId, Seen, SeenSet, WindowKey};

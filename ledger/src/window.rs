@@ -7,7 +7,7 @@ mod seen_set;
 
 use crate::{Account, Amount, BusinessDate, Currency, Digest, Place, Tenant};
 
-pub use seen_set::SeenSet;
+pub use seen_set::{Looked, NewId, SeenSet};
 
 /// One (tenant, account, business date).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -35,6 +35,63 @@ const FRONT_DIVISOR: usize = 8;
 /// A small array grows by this part of itself, at least by one record.
 const GROWTH_DIVISOR: usize = 16;
 
+/// Where an id stands, or belongs.
+#[derive(Clone, Copy, Debug)]
+enum Spot {
+    /// It stands here in the array.
+    Sorted(usize),
+    /// It is unknown, and belongs here in the array.
+    Between(usize),
+    /// It stands in the front.
+    Front,
+    /// It is unknown, and belongs in the front.
+    NewInFront,
+}
+
+/// What a window says of an id at a place, see [`Seen`].
+#[derive(Debug)]
+pub enum Looked<'set> {
+    /// It counts.
+    New(NewId<'set>),
+    /// Ignored.
+    Duplicate {
+        /// Where it was first seen.
+        first: Place,
+    },
+    /// Parked.
+    Conflict {
+        /// Where it was first seen.
+        first: Place,
+    },
+}
+
+/// An id that counts, and is not remembered yet.
+#[derive(Debug)]
+pub struct NewId<'set> {
+    set: &'set mut SeenSet,
+    spot: Spot,
+    is_known: bool,
+    id_digest: Digest,
+    content_digest: Digest,
+}
+
+impl NewId<'_> {
+    /// The set before it remembers the id.
+    pub fn set(&self) -> &SeenSet {
+        self.set
+    }
+
+    /// Whether the set knows the id, from the very place or from beyond: it is replayed.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Remembers the id as counted at `place`, see [`SeenSet::insert`].
+    pub fn remember(self, place: Place) {
+        self.set.put(self.spot, self.id_digest, Remembered::new(self.content_digest, place));
+    }
+}
+
 impl SeenSet {
     /// The set of all these ids; of an id that comes more than once the lowest place stays.
     pub fn load(ids: impl IntoIterator<Item = (Digest, Digest, Place)>) -> Self {
@@ -49,32 +106,55 @@ impl SeenSet {
 
     /// What the window says of the id at `place`. Only what lies below `place` exists.
     pub fn check(&self, id_digest: Digest, content_digest: Digest, place: Place) -> Seen {
-        let Some(remembered) = self.find(id_digest) else { return Seen::New };
-        let first = remembered.place();
-        if first >= place {
-            Seen::New
-        } else if remembered.content() == content_digest {
-            Seen::Duplicate { first }
-        } else {
-            Seen::Conflict { first }
+        let Some(remembered) = self.remembered(self.spot(id_digest), id_digest) else { return Seen::New };
+        remembered.seen(content_digest, place)
+    }
+
+    /// As [`Self::check`]; what is new can be remembered without being looked for again.
+    pub fn look(&mut self, id_digest: Digest, content_digest: Digest, place: Place) -> Looked<'_> {
+        let spot = self.spot(id_digest);
+        let remembered = self.remembered(spot, id_digest);
+        let is_known = remembered.is_some();
+        match remembered.map_or(Seen::New, |remembered| remembered.seen(content_digest, place)) {
+            Seen::New => Looked::New(NewId { set: self, spot, is_known, id_digest, content_digest }),
+            Seen::Duplicate { first } => Looked::Duplicate { first },
+            Seen::Conflict { first } => Looked::Conflict { first },
         }
     }
 
     /// Remembers an id that counted at `place`. Remembering the same again changes nothing; of two places the lower
     /// one stays, with its content.
     pub fn insert(&mut self, id_digest: Digest, content_digest: Digest, place: Place) {
-        let remembered = Remembered::new(content_digest, place);
-        self.highest = self.highest.max(place);
-        match record::search(&self.sorted, id_digest) {
-            Ok(index) => self.sorted[index].remembered.keep_lower(remembered),
-            Err(index) if self.sorted.len() < ARRAY_ONLY => self.insert_sorted(index, id_digest, remembered),
-            Err(_) => self.insert_front(id_digest, remembered),
+        let spot = self.spot(id_digest);
+        self.put(spot, id_digest, Remembered::new(content_digest, place));
+    }
+
+    fn put(&mut self, spot: Spot, id_digest: Digest, remembered: Remembered) {
+        self.highest = self.highest.max(remembered.place());
+        match spot {
+            Spot::Sorted(index) => self.sorted[index].remembered.keep_lower(remembered),
+            Spot::Between(index) => self.insert_sorted(index, id_digest, remembered),
+            Spot::Front | Spot::NewInFront => self.insert_front(id_digest, remembered),
         }
     }
 
-    fn find(&self, id_digest: Digest) -> Option<&Remembered> {
-        let newest = self.front.as_ref().and_then(|front| front.get(&id_digest));
-        newest.or_else(|| record::search(&self.sorted, id_digest).ok().map(|index| &self.sorted[index].remembered))
+    fn spot(&self, id_digest: Digest) -> Spot {
+        if self.front.as_ref().is_some_and(|front| front.contains_key(&id_digest)) {
+            return Spot::Front;
+        }
+        match record::search(&self.sorted, id_digest) {
+            Ok(index) => Spot::Sorted(index),
+            Err(index) if self.sorted.len() < ARRAY_ONLY => Spot::Between(index),
+            Err(_) => Spot::NewInFront,
+        }
+    }
+
+    fn remembered(&self, spot: Spot, id_digest: Digest) -> Option<&Remembered> {
+        match spot {
+            Spot::Sorted(index) => Some(&self.sorted[index].remembered),
+            Spot::Between(_) | Spot::NewInFront => None,
+            Spot::Front => self.front.as_ref().and_then(|front| front.get(&id_digest)),
+        }
     }
 
     fn insert_sorted(&mut self, index: usize, id_digest: Digest, remembered: Remembered) {

@@ -1,6 +1,6 @@
 //! Packed records, and arrays of them sorted by id digest.
 
-use crate::{Digest, Place};
+use crate::{Digest, Place, Seen};
 
 /// What is kept of an id. Bytes only, so that records need no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +15,20 @@ impl Remembered {
         Self { content, sequence: place.sequence.to_ne_bytes(), line: place.line.to_ne_bytes() }
     }
 
-    pub fn content(&self) -> Digest {
-        self.content
-    }
-
     pub fn place(&self) -> Place {
         Place::new(u64::from_ne_bytes(self.sequence), u32::from_ne_bytes(self.line))
+    }
+
+    /// What this says of the id at `place` with that content.
+    pub fn seen(&self, content: Digest, place: Place) -> Seen {
+        let first = self.place();
+        if first >= place {
+            Seen::New
+        } else if self.content == content {
+            Seen::Duplicate { first }
+        } else {
+            Seen::Conflict { first }
+        }
     }
 
     /// Of two memories of one id the one with the lower place stays.
@@ -53,43 +61,49 @@ fn number(digest: Digest) -> u128 {
     u128::from_be_bytes(digest.0)
 }
 
-/// Arrays up to this size are searched by halves alone.
-const GUESS_FROM: usize = 64;
 /// After the first guess each step leaves about the root of the error before it: from √n / 2 to a handful. Each costs a fetch from
 /// memory, so that a small array gets fewer.
 const GUESSES: usize = 4;
 const FEW_GUESSES: usize = 2;
-/// Up to here few guesses end within the margin.
+/// Up to here few guesses end near the id.
 const SMALL: usize = 4_096;
-/// How far from the last guess an id is expected.
-const MARGIN: usize = 16;
 
 /// Where the id stands in `sorted`, or where it belongs.
 ///
-/// Digests are spread evenly, so an id stands near its share of the array. Ids that were chosen to be elsewhere only cost the
-/// search of the whole array by halves.
+/// Digests are spread evenly, so an id stands near its share of the array. From there the steps double until they pass it: ids that
+/// were chosen to be elsewhere cost twice a search of the whole array by halves.
 pub(super) fn search(sorted: &[Record], id: Digest) -> Result<usize, usize> {
     let id = number(id);
-    let (low, high) = likely_range(sorted, id);
+    if sorted.is_empty() {
+        return Err(0);
+    }
+    let guess = guess(sorted, id);
+    let (low, high) = if sorted[guess].id() <= id { above(sorted, id, guess) } else { below(sorted, id, guess) };
     let found = sorted[low..high].binary_search_by_key(&id, Record::id);
     found.map(|index| low + index).map_err(|index| low + index)
 }
 
-/// A part of the array that surely holds the id, if the array does, and surely its place, if not.
-fn likely_range(sorted: &[Record], id: u128) -> (usize, usize) {
-    let len = sorted.len();
-    if len < GUESS_FROM {
-        return (0, len);
+/// A part of the array that holds the id or its place, which are not below `low`.
+fn above(sorted: &[Record], id: u128, mut low: usize) -> (usize, usize) {
+    let mut step = 1;
+    while sorted.get(low + step).is_some_and(|record| record.id() <= id) {
+        low += step;
+        step *= 2;
     }
-    let guess = guess(sorted, id);
-    let low = guess.saturating_sub(MARGIN);
-    let high = (guess + MARGIN).min(len);
-    let low_holds = low == 0 || sorted[low - 1].id() < id;
-    let high_holds = high == len || id < sorted[high].id();
-    (if low_holds { low } else { 0 }, if high_holds { high } else { len })
+    (low, (low + step).min(sorted.len()))
 }
 
-/// An index near the id: its share of the array, corrected by what is found there.
+/// A part of the array that holds the id or its place, which are below `high`.
+fn below(sorted: &[Record], id: u128, mut high: usize) -> (usize, usize) {
+    let mut step = 1;
+    while step <= high && sorted[high - step].id() > id {
+        high -= step;
+        step *= 2;
+    }
+    (high.saturating_sub(step), high)
+}
+
+/// An index near the id, of an array that is not empty: its share of the array, corrected by what is found there.
 fn guess(sorted: &[Record], id: u128) -> usize {
     let mut guess = share(id, sorted.len());
     let guesses = if sorted.len() < SMALL { FEW_GUESSES } else { GUESSES };

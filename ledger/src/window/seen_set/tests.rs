@@ -83,6 +83,31 @@ proptest! {
     }
 
     #[test]
+    fn looking_and_remembering_is_checking_and_inserting(seen in entries(300, 900), known in entries(300, 200)) {
+        let mut looked = SeenSet::load(known.iter().copied());
+        let mut checked = looked.clone();
+        for (id, content, place) in seen {
+            let (expected, is_known) = (checked.check(id, content, place), checked.remembered(checked.spot(id), id).is_some());
+            let said = match looked.look(id, content, place) {
+                Looked::New(new) => {
+                    prop_assert_eq!((new.is_known(), new.set().len()), (is_known, checked.len()));
+                    new.remember(place);
+                    checked.insert(id, content, place);
+                    Seen::New
+                }
+                Looked::Duplicate { first } => Seen::Duplicate { first },
+                Looked::Conflict { first } => Seen::Conflict { first },
+            };
+            prop_assert_eq!(said, expected);
+        }
+        prop_assert_eq!(looked.len(), checked.len());
+        for (id, content, place) in known {
+            prop_assert_eq!(looked.check(id, content, place), checked.check(id, content, place));
+            prop_assert_eq!(looked.count_below(place), checked.count_below(place));
+        }
+    }
+
+    #[test]
     fn a_loaded_set_is_the_same_map_and_goes_on(seen in entries(2_000, 3_000), more in entries(3_000, 1_000)) {
         let mut model = Model::new();
         for entry in &seen {
