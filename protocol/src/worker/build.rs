@@ -2,7 +2,11 @@
 
 use ledger::{AccountKey, WindowKey};
 
-use super::{config::Rules, held::Held, run::Run};
+use super::{
+    config::Rules,
+    held::{ChunkDraft, Held, HeldWindow},
+    run::Run,
+};
 use crate::{
     commit::{AccountBatch, JournalChunk, RollupBatch},
     notice::{Changed, ChangedAccount, MAX_NOTICE_BYTES},
@@ -13,24 +17,21 @@ const NOTICE_FRAME_BYTES: usize = 512;
 const ACCOUNT_FRAME_BYTES: usize = 64;
 
 /// The new launches of a run as journal chunks.
-pub(crate) fn journal(run: &Run, held: &mut Held) -> Vec<JournalChunk> {
-    let mut journal = Vec::new();
-    for id in &run.windows {
-        let window = &mut held.windows[*id];
-        let drafts = std::mem::take(&mut window.chunks);
-        if drafts.is_empty() {
+pub(crate) fn journal(chunks: Vec<ChunkDraft>, held: &mut Held) -> Vec<JournalChunk> {
+    let mut journal = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        held.touched(chunk.window);
+        if !chunk.is_journaled {
             continue;
         }
-        let AccountKey { tenant, account } = &held.accounts[window.account].key;
-        let key = WindowKey { tenant: tenant.clone(), account: account.clone(), date: window.date };
-        let written = drafts.into_iter().filter(|draft| draft.is_journaled);
-        journal.extend(written.map(|draft| JournalChunk {
-            window: key.clone(),
-            bucket: draft.bucket,
-            begins_window: draft.begins_window,
-            facts: draft.facts,
-        }));
-        held.touched(*id);
+        let HeldWindow { account, date, .. } = held.windows[chunk.window];
+        let AccountKey { tenant, account } = held.accounts[account].key.clone();
+        journal.push(JournalChunk {
+            window: WindowKey { tenant, account, date },
+            bucket: chunk.bucket,
+            begins_window: chunk.begins_window,
+            facts: chunk.facts,
+        });
     }
     journal
 }

@@ -1,13 +1,13 @@
-//! The fold of a run: what counts, entry by entry, and what that makes of the rows.
+//! The fold of a run: what counts, and what that makes of the rows.
 
-use ledger::{BusinessDate, Grain, Place, Seen};
+use ledger::{BusinessDate, Fact, Grain, Looked, NewId, Place};
 
 use super::{
     config::{Bounds, Rules},
     counters::Counters,
     held::{ChunkDraft, Held, HeldAccount, HeldWindow},
     parking::{conflict, park},
-    parse::{BadLine, ParsedEntry, ParsedMessage},
+    parse::{BadLine, ParsedMessage},
     run::Run,
 };
 use crate::parked::ParkedMessage;
@@ -19,15 +19,20 @@ pub(crate) struct Lane {
     pub(crate) partition: u16,
 }
 
-/// What the decisions of a run leave behind, beside the new launches in the windows.
+/// What the decisions of a run leave behind, beside the ids that the windows remember.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
+    /// New launches, window by window in the order of the run.
+    pub(crate) chunks: Vec<ChunkDraft>,
     pub(crate) parked: Vec<ParkedMessage>,
     /// Accounts with an entry in the run, in the order of the log.
     pub(crate) accounts: Vec<u32>,
 }
 
-/// Decides for every entry of the run whether it counts. New launches are put into their windows' chunks.
+/// Decides for every entry of the run whether it counts.
+///
+/// Window by window, and within a window in the order of the log: what counts in one says nothing of another, and so the ids of a
+/// window come into the processor's cache once a run and not once a launch.
 pub(crate) fn decide(
     run: &mut Run,
     held: &mut Held,
@@ -36,25 +41,45 @@ pub(crate) fn decide(
     counters: &mut Counters,
 ) -> Decided {
     let mut decided = Decided::default();
-    let mut windows = run.windows_of_entries.iter();
-    for message in &mut run.messages {
-        counters.messages += message.empty_messages.max(1);
-        counters.empty_messages += message.empty_messages;
-        let mut conflicts = Vec::new();
-        for entry in std::mem::take(&mut message.entries) {
-            let Some(window) = windows.next() else { break };
-            if decided.list_account(*window, run.number, held).is_stopped {
-                counters.stopped_entries += 1;
-                continue;
-            }
-            conflicts.extend(decide_entry(entry, &mut held.windows[*window], (bounds, rules), counters));
+    let mut conflicts = Vec::new();
+    let facts_of_windows = facts_by_window(run);
+    for (id, facts) in run.windows.iter().zip(facts_of_windows) {
+        // Without any: it belongs to a message that was put back.
+        if facts.is_empty() {
+            continue;
         }
-        decided.park(message, conflicts, lane, counters);
+        if decided.list_account(*id, run.number, held).is_stopped {
+            counters.stopped_entries += facts.len() as u64;
+            continue;
+        }
+        let chunks = &mut Chunks { first: decided.chunks.len(), all: &mut decided.chunks, window: *id, bounds, rules };
+        decide_window(facts, &mut held.windows[*id], chunks, counters, &mut conflicts);
     }
+    decided.park_all(run, conflicts, lane, counters);
     decided
 }
 
+/// Takes the run's entries out, each to those of its window.
+fn facts_by_window(run: &mut Run) -> Vec<Vec<Fact>> {
+    let mut counts = vec![0; run.windows.len()];
+    for window in &run.windows_of_entries {
+        counts[*window as usize] += 1;
+    }
+    let mut facts: Vec<Vec<Fact>> = counts.into_iter().map(Vec::with_capacity).collect();
+    let mut windows = run.windows_of_entries.iter();
+    for message in &mut run.messages {
+        for (entry, window) in std::mem::take(&mut message.entries).into_iter().zip(windows.by_ref()) {
+            facts[*window as usize].push(entry.fact);
+        }
+    }
+    facts
+}
+
+/// A launch whose id is known with other content, and the sequence of its message.
+type Conflict = (u64, BadLine);
+
 impl Decided {
+    /// Windows stand in the order of their first entries, and so do their accounts.
     fn list_account<'h>(&mut self, window: u32, run: u64, held: &'h mut Held) -> &'h HeldAccount {
         let HeldWindow { account: id, date, .. } = held.windows[window];
         let account = &mut held.accounts[id];
@@ -64,6 +89,18 @@ impl Decided {
         }
         account.folded.1 = account.folded.1.min(date);
         account
+    }
+
+    fn park_all(&mut self, run: &mut Run, mut conflicts: Vec<Conflict>, lane: Lane, counters: &mut Counters) {
+        conflicts.sort_by_key(|(sequence, _)| *sequence);
+        let mut conflicts = conflicts.into_iter().peekable();
+        for message in &mut run.messages {
+            counters.messages += message.empty_messages.max(1);
+            counters.empty_messages += message.empty_messages;
+            let sequence = message.sequence();
+            let of_message = std::iter::from_fn(|| conflicts.next_if(|conflict| conflict.0 == sequence));
+            self.park(message, of_message.map(|(_, bad)| bad).collect(), lane, counters);
+        }
     }
 
     fn park(&mut self, message: &mut ParsedMessage, conflicts: Vec<BadLine>, lane: Lane, counters: &mut Counters) {
@@ -86,56 +123,76 @@ impl Decided {
     }
 }
 
-fn decide_entry(
-    entry: ParsedEntry,
+/// Decides for the entries of one window, in the order of the log.
+fn decide_window(
+    mut facts: Vec<Fact>,
     window: &mut HeldWindow,
-    (bounds, rules): (&Bounds, Rules),
+    chunks: &mut Chunks<'_>,
     counters: &mut Counters,
-) -> Option<BadLine> {
-    match check(&entry, window, rules) {
-        Seen::New => {
-            counters.launches += 1;
-            count(entry, window, bounds, rules);
-            None
+    conflicts: &mut Vec<Conflict>,
+) {
+    facts.retain(|fact| {
+        // The rule left out: whatever the journal holds exists, also what it holds of this very place and beyond.
+        let below = if chunks.rules.only_below_exists { fact.place } else { Place::new(u64::MAX, u32::MAX) };
+        match window.seen.look(fact.id_digest, fact.content_digest, below) {
+            Looked::New(id) => {
+                chunks.add(fact, &id);
+                id.remember(fact.place);
+                window.checks.iter_mut().for_each(|check| check.count(fact.currency, fact.kind, fact.place.sequence));
+                window.last_changed = fact.place.sequence;
+                counters.launches += 1;
+                return true;
+            }
+            Looked::Duplicate { .. } => counters.duplicates += 1,
+            Looked::Conflict { first } => {
+                conflicts.push((fact.place.sequence, conflict(fact.place.line, first, fact.line.clone())));
+            }
         }
-        Seen::Duplicate { .. } => {
-            counters.duplicates += 1;
-            None
-        }
-        Seen::Conflict { first } => Some(conflict(entry.fact.place.line, first, entry.fact.line)),
-    }
+        false
+    });
+    chunks.hand_out(facts);
 }
 
-fn check(entry: &ParsedEntry, window: &HeldWindow, rules: Rules) -> Seen {
-    let fact = &entry.fact;
-    if rules.only_below_exists {
-        return window.seen.check(fact.id_digest, fact.content_digest, fact.place);
-    }
-    // The rule left out: whatever the journal holds exists, also what it holds of this very place and beyond.
-    window.seen.check(fact.id_digest, fact.content_digest, Place::new(u64::MAX, u32::MAX))
+/// The chunks of one window, at the end of those of all.
+struct Chunks<'run> {
+    all: &'run mut Vec<ChunkDraft>,
+    first: usize,
+    window: u32,
+    bounds: &'run Bounds,
+    rules: Rules,
 }
 
-fn count(entry: ParsedEntry, window: &mut HeldWindow, bounds: &Bounds, rules: Rules) {
-    let fact = entry.fact;
-    for check in &mut window.checks {
-        check.count(fact.currency, fact.kind, fact.place.sequence);
+impl Chunks<'_> {
+    /// Notes a new launch, before the window remembers it.
+    fn add(&mut self, fact: &Fact, id: &NewId<'_>) {
+        let (bounds, rules) = (self.bounds, self.rules);
+        let last = self.all[self.first..].last();
+        let needs_chunk = last.is_none_or(|chunk| chunk.is_full(fact.line.len(), bounds));
+        if needs_chunk || !rules.journal_again {
+            let before = id.set().count_below(fact.place);
+            let known = if rules.bucket_by_facts_below { before } else { id.set().len() as u64 };
+            let bucket = u32::try_from(known / bounds.bucket_facts).unwrap_or(u32::MAX);
+            let (window, begins_window) = (self.window, before == 0);
+            self.all.push(ChunkDraft { window, bucket, begins_window, ..ChunkDraft::default() });
+        }
+        if let Some(chunk) = self.all.last_mut() {
+            chunk.is_journaled = rules.journal_again || !id.is_known();
+            chunk.bytes += fact.line.len();
+            chunk.launches += 1;
+        }
     }
-    let below = window.seen.len();
-    let needs_chunk = window.chunks.last().is_none_or(|chunk| chunk.is_full(fact.line.len(), bounds));
-    if needs_chunk || !rules.journal_again {
-        let before = window.seen.count_below(fact.place);
-        let known = if rules.bucket_by_facts_below { before } else { below as u64 };
-        let bucket = u32::try_from(known / bounds.bucket_facts).unwrap_or(u32::MAX);
-        let facts = Vec::with_capacity(window.run_entries.min(bounds.chunk_facts));
-        window.chunks.push(ChunkDraft { bucket, begins_window: before == 0, facts, bytes: 0, is_journaled: true });
-    }
-    window.seen.insert(fact.id_digest, fact.content_digest, fact.place);
-    window.last_changed = fact.place.sequence;
-    let was_known = window.seen.len() == below;
-    if let Some(chunk) = window.chunks.last_mut() {
-        chunk.is_journaled = rules.journal_again || !was_known;
-        chunk.bytes += fact.line.len();
-        chunk.facts.push(fact);
+
+    /// Gives each chunk its launches. Nearly always there is one.
+    fn hand_out(&mut self, facts: Vec<Fact>) {
+        let chunks = &mut self.all[self.first..];
+        if let [only] = chunks {
+            only.facts = facts;
+            return;
+        }
+        let mut facts = facts.into_iter();
+        for chunk in chunks {
+            chunk.facts = facts.by_ref().take(chunk.launches).collect();
+        }
     }
 }
 
@@ -143,21 +200,16 @@ impl ChunkDraft {
     /// Whether a launch of `more` bytes must begin another chunk. Every launch has a place of its own, so that no place is
     /// ever cut in two.
     fn is_full(&self, more: usize, bounds: &Bounds) -> bool {
-        self.facts.len() >= bounds.chunk_facts || self.bytes + more > bounds.chunk_bytes
+        self.launches >= bounds.chunk_facts || self.bytes + more > bounds.chunk_bytes
     }
 }
 
-/// Applies the new launches of a run to the rows that they belong to.
-pub(crate) fn apply(run: &Run, held: &mut Held, rules: Rules) {
-    for id in &run.windows {
-        let window = &mut held.windows[*id];
+/// Applies new launches to the rows that they belong to. Those of accounts that are stopped by now are dropped.
+pub(crate) fn apply(chunks: &mut Vec<ChunkDraft>, held: &mut Held, rules: Rules) {
+    chunks.retain(|chunk| !held.accounts[held.windows[chunk.window].account].is_stopped);
+    for chunk in chunks {
+        let window = &mut held.windows[chunk.window];
         let account = &mut held.accounts[window.account];
-        if account.is_stopped {
-            window.chunks.clear();
-        }
-        if window.chunks.is_empty() {
-            continue;
-        }
         let tenant = &mut held.tenants[account.tenant];
         let groups = [
             &mut window.day,
@@ -168,7 +220,7 @@ pub(crate) fn apply(run: &Run, held: &mut Held, rules: Rules) {
             &mut tenant.lifetime,
         ];
         for group in groups {
-            window.chunks.iter().flat_map(|chunk| &chunk.facts).for_each(|fact| group.apply(fact, rules));
+            chunk.facts.iter().for_each(|fact| group.apply(fact, rules));
         }
     }
 }

@@ -18,14 +18,14 @@ impl Worker {
     pub(super) fn fold(&mut self, mut run: Run) {
         let Some((mark, time_ms)) = run.end() else { return };
         let lane = Lane { epoch: self.identity.epoch, partition: self.partition };
-        let decided = fold::decide(&mut run, &mut self.held, lane, (&self.bounds, self.rules), &mut self.counters);
+        let mut decided = fold::decide(&mut run, &mut self.held, lane, (&self.bounds, self.rules), &mut self.counters);
         self.stops.check_up_to(mark.sequence, &mut self.held);
         if self.stops.accounts().len() > MAX_STOPPED_ACCOUNTS {
             let accounts = self.stops.accounts().len();
             self.refusal = Some(Refusal::TooManyStopped { partition: self.partition, accounts });
             return;
         }
-        fold::apply(&run, &mut self.held, self.rules);
+        fold::apply(&mut decided.chunks, &mut self.held, self.rules);
         fold::stamp(&run, &mut self.held, mark.sequence);
         let folded = self.build(&run, decided, mark, time_ms);
         let parks_first = self.rules.park_before_commit && !folded.parked.is_empty();
@@ -36,7 +36,7 @@ impl Worker {
         let held = &mut self.held;
         let changed = build::changed(&decided.accounts, held, self.stops.notice_bytes());
         let accounts = build::first_touched(&decided.accounts, held, self.rules);
-        let journal = build::journal(run, held);
+        let journal = build::journal(decided.chunks, held);
         let balances = build::balances(run, held, mark.sequence);
         let rollups = build::rollups(run, held, mark.sequence);
         let changed = if self.rules.notice_lists_unwritten { changed } else { build::only_written(changed, &balances) };

@@ -65,22 +65,23 @@ pub(crate) struct HeldWindow {
     pub(crate) last_changed: u64,
     /// Day checks that wait for the replay.
     pub(crate) checks: Vec<PendingCheck>,
-    /// The run that touched it last, how many entries it brings, and of which currencies.
+    /// The run that touched it last, its index there, and the currencies that the run brings.
     pub(crate) run: u64,
-    pub(crate) run_entries: usize,
+    pub(crate) run_index: u32,
     pub(crate) currencies: Vec<Currency>,
-    /// New launches of the commit being built.
-    pub(crate) chunks: Vec<ChunkDraft>,
     /// Touched since the evicting hand came by.
     is_recent: bool,
     bytes: usize,
 }
 
 /// Launches of a window that become one journal chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ChunkDraft {
+    pub(crate) window: u32,
     pub(crate) bucket: u32,
     pub(crate) begins_window: bool,
+    /// How many there are; they are handed out when all are decided.
+    pub(crate) launches: usize,
     pub(crate) facts: Vec<Fact>,
     pub(crate) bytes: usize,
     /// Whether it is written at all; false only where a rule is left out.
@@ -121,9 +122,8 @@ impl Held {
             last_changed: 0,
             checks: Vec::new(),
             run: 0,
-            run_entries: 0,
+            run_index: 0,
             currencies: Vec::new(),
-            chunks: Vec::new(),
             is_recent: true,
             bytes,
         });

@@ -16,7 +16,7 @@ use crate::log::LogMark;
 pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) messages: Vec<ParsedMessage>,
-    /// The window of every entry, in order.
+    /// The window of every entry, in order: its index in `windows`.
     pub(crate) windows_of_entries: Vec<u32>,
     /// Windows, accounts and tenants touched, each once, in the order of the log.
     pub(crate) windows: Vec<u32>,
@@ -98,28 +98,30 @@ impl Run {
             });
             let window = same.map_or_else(|| held.window(&entry.account, entry.date), |(_, window)| window);
             last = Some((index, window));
-            self.windows_of_entries.push(window);
-            self.touch(window, entry.fact.currency, held);
+            let index = self.touch(window, entry.fact.currency, held);
+            self.windows_of_entries.push(index);
         }
         self.rows.most
     }
 
-    fn touch(&mut self, id: u32, currency: Currency, held: &mut Held) {
+    /// Says which of the run's windows it is.
+    fn touch(&mut self, id: u32, currency: Currency, held: &mut Held) -> u32 {
         let window = &mut held.windows[id];
         if window.run != self.number {
             window.run = self.number;
-            window.run_entries = 0;
+            // Windows are numbered with as many bits.
+            window.run_index = u32::try_from(self.windows.len()).unwrap_or(u32::MAX);
             window.currencies.clear();
             self.windows.push(id);
         }
-        window.run_entries += 1;
-        if window.currencies.contains(&currency) {
-            return;
+        let index = window.run_index;
+        if !window.currencies.contains(&currency) {
+            window.currencies.push(currency);
+            let (date, account) = (window.date, window.account);
+            self.touch_owners(account, held);
+            self.rows.add(&mut held.accounts[account], date, currency);
         }
-        window.currencies.push(currency);
-        let (date, account) = (window.date, window.account);
-        self.touch_owners(account, held);
-        self.rows.add(&mut held.accounts[account], date, currency);
+        index
     }
 
     fn touch_owners(&mut self, id: u32, held: &mut Held) {

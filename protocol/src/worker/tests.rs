@@ -6,3 +6,4 @@ mod cuts;
 mod damage;
 mod memory;
 mod parsing;
+mod windows;
