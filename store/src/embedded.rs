@@ -6,8 +6,10 @@
 
 mod config;
 mod folder;
+mod generation;
 mod journal;
 mod keys;
+mod lane;
 mod lifecycle;
 mod opened;
 mod owner;
@@ -115,7 +117,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn open_generation(&self, fold_version: u32) -> Result<GenerationRecord, StoreError> {
-        self.write(move |lifecycle| write::generation(lifecycle, fold_version)).await
+        self.write(move |lifecycle| generation::open(lifecycle, fold_version)).await
     }
 
     async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {

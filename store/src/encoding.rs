@@ -7,7 +7,7 @@ mod chunk;
 mod number;
 
 pub(crate) use balance::{decode_balance, decode_stamp, encode_balance, read_balance};
-pub(crate) use chunk::{columns, decode_entries, decode_facts, encode_both, encode_digests, encode_lines};
+pub(crate) use chunk::{ChunkEncoder, columns, decode_entries, decode_facts, encode_digests, encode_lines};
 pub(crate) use number::Reader;
 
 /// Stored bytes that no version of this program wrote, or that a newer one did.

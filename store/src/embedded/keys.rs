@@ -28,8 +28,6 @@ use crate::encoding::Damaged;
 const SEPARATOR: u8 = 0;
 /// As many as the database keeps beside a key's address.
 const SPREAD_BYTES: usize = 4;
-/// Room for a key: the longest has two names of 64 bytes.
-pub(super) const USUAL_KEY_BYTES: usize = 192;
 /// The row that holds an owner's static `applied`; below every grain.
 const STATIC: u8 = 0;
 /// Days since 1970 are shifted by this: negative ones come first.
@@ -55,22 +53,39 @@ pub(super) fn account_prefix(key: &mut Vec<u8>, account: &AccountKey) {
     names_prefix(key, &account.tenant, &account.account);
 }
 
+/// An account's place in the order of balances and journals.
+pub(super) type Spread = [u8; SPREAD_BYTES];
+
 fn names_prefix(key: &mut Vec<u8>, tenant: &Tenant, account: &Account) {
-    key.clear();
-    key.extend_from_slice(&[0; SPREAD_BYTES]);
-    for name in [tenant.as_str(), account.as_str()] {
-        key.extend_from_slice(name.as_bytes());
-        key.push(SEPARATOR);
-    }
+    put_names(key, Spread::default(), tenant, account);
     let (spread, names) = key.split_at_mut(SPREAD_BYTES);
     spread.copy_from_slice(&Digest::of(names).0[..SPREAD_BYTES]);
 }
 
-/// An account's place in the order of balances and journals.
-pub(super) fn spread(tenant: &Tenant, account: &Account) -> [u8; SPREAD_BYTES] {
-    let mut key = Vec::with_capacity(USUAL_KEY_BYTES);
-    names_prefix(&mut key, tenant, account);
+fn put_names(key: &mut Vec<u8>, spread: Spread, tenant: &Tenant, account: &Account) {
+    key.clear();
+    key.extend_from_slice(&spread);
+    for name in [tenant.as_str(), account.as_str()] {
+        key.extend_from_slice(name.as_bytes());
+        key.push(SEPARATOR);
+    }
+}
+
+/// The spread of an account; `key` is left with the beginning of its keys.
+pub(super) fn spread(key: &mut Vec<u8>, tenant: &Tenant, account: &Account) -> Spread {
+    names_prefix(key, tenant, account);
     key.first_chunk().copied().unwrap_or_default()
+}
+
+/// As [`account_prefix`], of an account whose spread is known.
+pub(super) fn spread_account_prefix(key: &mut Vec<u8>, spread: Spread, account: &AccountKey) {
+    put_names(key, spread, &account.tenant, &account.account);
+}
+
+/// As [`window_prefix`], of an account whose spread is known.
+pub(super) fn spread_window_prefix(key: &mut Vec<u8>, spread: Spread, window: &WindowKey) {
+    put_names(key, spread, &window.tenant, &window.account);
+    put_date(key, window.date);
 }
 
 /// Beginning of all keys of a tenant.
@@ -101,6 +116,11 @@ pub(super) fn decode_account_name(key: &[u8], prefix_bytes: usize) -> Result<Acc
 /// The static row of the owner whose prefix is given.
 pub(super) fn static_row(prefix: &[u8]) -> Vec<u8> {
     [prefix, &[STATIC]].concat()
+}
+
+/// Appends the static row to an owner's prefix.
+pub(super) fn put_static_row(key: &mut Vec<u8>) {
+    key.push(STATIC);
 }
 
 fn grain_byte(grain: Grain) -> u8 {
@@ -158,10 +178,9 @@ fn span_class(first: Place, last: Place) -> u8 {
     u8::try_from((u64::BITS - span.leading_zeros()).div_ceil(u8::BITS)).unwrap_or_default()
 }
 
-/// The key of a chunk.
-pub(super) fn chunk(key: &mut Vec<u8>, chunk: &JournalChunk) {
+/// Appends a chunk to its window's prefix.
+pub(super) fn put_chunk(key: &mut Vec<u8>, chunk: &JournalChunk) {
     let (first, last) = (chunk.first(), chunk.last());
-    window_prefix(key, &chunk.window);
     key.push(span_class(first, last));
     put_place(key, first);
     put_place(key, last);

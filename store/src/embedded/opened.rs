@@ -16,6 +16,7 @@ use super::{
         BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, MAX_JOURNAL_BYTES, MAX_OPEN_FILES, MAX_WAITING_BUFFERS,
         MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
     },
+    lane::Lane,
     recent::RecentOwners,
 };
 
@@ -31,10 +32,11 @@ pub(super) struct Opened {
     pub lines: Keyspace,
     pub partitions: Keyspace,
     pub meta: Keyspace,
-    /// Accounts' own rows.
+    /// Accounts' own rows, and those of tenants' lanes.
     pub recent: RecentOwners,
+    pub recent_lanes: RecentOwners,
     write_buffer_bytes: u64,
-    lanes: [Mutex<()>; LANE_LOCKS],
+    lanes: [Mutex<Lane>; LANE_LOCKS],
     turn: Mutex<()>,
 }
 
@@ -69,16 +71,17 @@ impl Opened {
             partitions: database.keyspace("partitions", small)?,
             meta: database.keyspace("meta", small)?,
             recent: RecentOwners::default(),
+            recent_lanes: RecentOwners::default(),
             database,
             write_buffer_bytes: config.write_buffer_bytes,
-            lanes: [const { Mutex::new(()) }; LANE_LOCKS],
+            lanes: [const { Mutex::new(Lane::new()) }; LANE_LOCKS],
             turn: Mutex::new(()),
         })
     }
 
     /// Keeps other commits of this lane away: stamps are compared and written under it.
-    pub fn lane(&self, partition: u16) -> MutexGuard<'_, ()> {
-        // The lock guards nothing in memory that a panic could have left half-changed.
+    pub fn lane(&self, partition: u16) -> MutexGuard<'_, Lane> {
+        // A panic may have left its buffers half-filled, and they are emptied before use; rows are taken out while they change.
         self.lanes[usize::from(partition) % LANE_LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -17,8 +17,6 @@ const MOST_NEAR_ROWS: usize = 12;
 const VERSION: u8 = 1;
 const WHAT: &str = "owner's row";
 const CODE_BYTES: usize = 3;
-/// A near row with its key, usually: to size the buffer.
-const USUAL_ROW_BYTES: usize = 40;
 
 /// See the head of this module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +29,18 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    /// One of whom nothing is stored.
+    pub const fn new() -> Self {
+        Self { applied: 0, currencies: Vec::new(), near: Vec::new() }
+    }
+
+    /// Becomes as new; its lists keep their room.
+    pub fn clear(&mut self) {
+        self.applied = 0;
+        self.currencies.clear();
+        self.near.clear();
+    }
+
     /// The row, if it stands here.
     pub fn near(&self, key: &RowKey) -> Option<&Balance> {
         self.near.iter().find(|(near, _)| near == key).map(|(_, balance)| balance)
@@ -66,9 +76,8 @@ impl Owner {
         }
     }
 
-    pub fn encode(&self) -> Vec<u8> {
-        let length = 2 + size_of::<u64>() + self.currencies.len() * CODE_BYTES + self.near.len() * USUAL_ROW_BYTES;
-        let mut bytes = Vec::with_capacity(length);
+    /// Appends its row's value.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.applied.to_be_bytes());
         // There are some two hundred currencies.
@@ -77,27 +86,34 @@ impl Owner {
             bytes.extend_from_slice(currency.code().as_bytes());
         }
         for (key, balance) in &self.near {
-            keys::put_row(&mut bytes, key);
-            encode_balance(&mut bytes, balance);
+            keys::put_row(bytes, key);
+            encode_balance(bytes, balance);
         }
-        bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut owner = Self::new();
+        owner.read(bytes)?;
+        Ok(owner)
+    }
+
+    /// Becomes what the bytes say; after an error it is to be cleared.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
+        self.clear();
         let mut reader = Reader::new(bytes, WHAT);
         reader.version(VERSION)?;
-        let applied = u64::from_be_bytes(reader.array()?);
+        self.applied = u64::from_be_bytes(reader.array()?);
         let count = usize::from(reader.byte()?);
         let (codes, _) = reader.take(count * CODE_BYTES)?.as_chunks::<CODE_BYTES>();
-        let currency =
-            |code: &[u8; CODE_BYTES]| std::str::from_utf8(code).ok().and_then(|code| Currency::parse(code).ok());
-        let currencies = codes.iter().map(currency).collect::<Option<_>>().ok_or(reader.damaged())?;
-        let mut near = Vec::with_capacity(Grain::ALL.len());
+        for code in codes {
+            let currency = std::str::from_utf8(code).ok().and_then(|code| Currency::parse(code).ok());
+            self.currencies.push(currency.ok_or(reader.damaged())?);
+        }
         while reader.remaining() > 0 {
             let key = keys::decode_row(reader.take(keys::ROW_BYTES)?)?;
-            near.push((key, read_balance(&mut reader)?));
+            self.near.push((key, read_balance(&mut reader)?));
         }
-        Ok(Self { applied, currencies, near })
+        Ok(())
     }
 }
 
@@ -139,6 +155,12 @@ mod tests {
 
     fn of_day(day: i32, code: &str, applied: u64) -> Vec<(RowKey, Balance)> {
         Grain::ALL.map(|grain| row(grain, day, code, applied)).to_vec()
+    }
+
+    fn encoded(owner: &Owner) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        owner.encode(&mut bytes);
+        bytes
     }
 
     #[test]
@@ -184,11 +206,14 @@ mod tests {
     #[test]
     fn an_owner_comes_back() {
         let mut owner = Owner { applied: u64::MAX - 1, ..Owner::default() };
-        assert_eq!(Owner::decode(&owner.encode()), Ok(owner.clone()));
+        assert_eq!(Owner::decode(&encoded(&owner)), Ok(owner.clone()));
         owner.take(&of_day(-40, "USD", 7));
         owner.take(&of_day(-40, "BRL", u64::MAX));
-        let bytes = owner.encode();
-        assert_eq!(Owner::decode(&bytes), Ok(owner));
+        let bytes = encoded(&owner);
+        assert_eq!(Owner::decode(&bytes), Ok(owner.clone()));
+        let mut other = Owner { applied: 3, ..Owner::default() };
+        other.take(&of_day(40, "JPY", 2));
+        assert_eq!((other.read(&bytes), other), (Ok(()), owner), "nothing is left of what it was");
         let whole_rows = (0..bytes.len()).filter(|length| Owner::decode(&bytes[..*length]).is_ok()).count();
         assert_eq!(whole_rows, 6, "only between rows may it end");
         let mut other = bytes;

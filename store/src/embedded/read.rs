@@ -11,6 +11,7 @@ use protocol::{
 use super::{
     journal,
     keys::{self, PartitionRow},
+    lane::PartitionRows,
     opened::Opened,
     owner::Owner,
     value::from_json,
@@ -45,13 +46,27 @@ pub(super) fn mark(
 }
 
 /// What readers may claim.
-pub(super) fn progress(opened: &Opened, snapshot: &Snapshot, partition: u16) -> Result<Option<Progress>, StoreError> {
+fn progress(opened: &Opened, snapshot: &Snapshot, partition: u16) -> Result<Option<Progress>, StoreError> {
     let stored = snapshot.get(&opened.partitions, keys::partition(partition, PartitionRow::Progress))?;
     stored.map(|stored| from_json(&stored)).transpose()
 }
 
+/// How far all of a partition's rows are.
+pub(super) fn partition_rows(
+    opened: &Opened,
+    snapshot: &Snapshot,
+    partition: u16,
+) -> Result<PartitionRows, StoreError> {
+    Ok(PartitionRows {
+        head: mark(opened, snapshot, partition, PartitionRow::Head)?.sequence,
+        progress: progress(opened, snapshot, partition)?.map(|progress| progress.sequence),
+        checkpoint: mark(opened, snapshot, partition, PartitionRow::Checkpoint)?.sequence,
+        highest: highest(opened, snapshot, partition)?,
+    })
+}
+
 /// The largest stamp that the lane has written.
-pub(super) fn highest(opened: &Opened, snapshot: &Snapshot, partition: u16) -> Result<u64, StoreError> {
+fn highest(opened: &Opened, snapshot: &Snapshot, partition: u16) -> Result<u64, StoreError> {
     let stored = snapshot.get(&opened.partitions, keys::partition(partition, PartitionRow::Highest))?;
     let decode = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| Damaged { what: "highest stamp" });
     Ok(stored.as_deref().map_or(Ok(0), decode)?)

@@ -27,9 +27,6 @@ const LEAST_ENTRY_BYTES: usize = 2 * 16 + 3;
 /// What an entry takes on the average, to size the buffer.
 const USUAL_ENTRY_BYTES: usize = LEAST_ENTRY_BYTES + 4;
 
-/// A number of 64 bits takes at most so many bytes.
-const MOST_NUMBER_BYTES: usize = 10;
-
 /// LZ4 does not make more than this of a byte: bounds what is set aside for damaged bytes.
 const MOST_EXPANSION: usize = 255;
 
@@ -37,24 +34,96 @@ const DEBIT: u8 = 1;
 /// The currency is the one of the entry before; otherwise its code follows the flags.
 const SAME_CURRENCY: u8 = 2;
 
+/// Encodes chunks one after the other, in room that stays: the largest chunk, as it is and as a value.
+#[derive(Default)]
+pub(crate) struct ChunkEncoder {
+    plain: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl ChunkEncoder {
+    /// One without any room yet.
+    pub(crate) const fn new() -> Self {
+        Self { plain: Vec::new(), value: Vec::new() }
+    }
+
+    /// The digests column.
+    pub(crate) fn digests(&mut self, facts: &[Fact]) -> &[u8] {
+        self.value.clear();
+        put_digests(&mut self.value, facts);
+        &self.value
+    }
+
+    /// The lines column.
+    pub(crate) fn lines(&mut self, facts: &[Fact]) -> &[u8] {
+        let Self { plain, value } = self;
+        plain.clear();
+        put_plain_text(plain, facts);
+        value.clear();
+        put_head_of_lines(value, facts.len(), plain.len());
+        let head_bytes = value.len();
+        value.resize(head_bytes + lz4_flex::block::get_maximum_output_size(plain.len()), 0);
+        // What is as long as the plain text is the plain text.
+        let compressed = lz4_flex::block::compress_into(plain, &mut value[head_bytes..]);
+        match compressed.ok().filter(|bytes| *bytes < plain.len()) {
+            Some(bytes) => value.truncate(head_bytes + bytes),
+            None => {
+                value.truncate(head_bytes);
+                value.extend_from_slice(plain);
+            }
+        }
+        value
+    }
+
+    /// Both columns as one value, if that has at most so many bytes. Not compressed: short lines do not become shorter.
+    pub(crate) fn both(&mut self, facts: &[Fact], most_bytes: usize) -> Option<&[u8]> {
+        let least_bytes: usize = facts.iter().map(|fact| LEAST_ENTRY_BYTES + fact.line.len()).sum();
+        if least_bytes > most_bytes {
+            return None;
+        }
+        let Self { plain, value } = self;
+        plain.clear();
+        put_digests(plain, facts);
+        let digests_bytes = plain.len();
+        put_plain_text(plain, facts);
+        let (digests, text) = plain.split_at(digests_bytes);
+        value.clear();
+        value.push(BOTH);
+        put_u64(value, digests.len() as u64);
+        value.extend_from_slice(digests);
+        put_head_of_lines(value, facts.len(), text.len());
+        value.extend_from_slice(text);
+        (value.len() <= most_bytes).then_some(value)
+    }
+}
+
 /// The digests column.
 pub(crate) fn encode_digests(facts: &[Fact]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(facts.len() * USUAL_ENTRY_BYTES);
+    put_digests(&mut bytes, facts);
+    bytes
+}
+
+/// The lines column.
+pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
+    ChunkEncoder::new().lines(facts).to_vec()
+}
+
+fn put_digests(bytes: &mut Vec<u8>, facts: &[Fact]) {
     bytes.push(VERSION);
-    put_u64(&mut bytes, facts.len() as u64);
+    put_u64(bytes, facts.len() as u64);
     let mut sequence = 0;
     let mut currency = None;
     for fact in facts {
         // Facts are ordered by place; wrapping keeps even others exact.
-        put_u64(&mut bytes, fact.place.sequence.wrapping_sub(sequence));
-        put_u64(&mut bytes, u64::from(fact.place.line));
-        put_kind_and_currency(&mut bytes, fact, currency);
+        put_u64(bytes, fact.place.sequence.wrapping_sub(sequence));
+        put_u64(bytes, u64::from(fact.place.line));
+        put_kind_and_currency(bytes, fact, currency);
         bytes.extend_from_slice(&fact.id_digest.0);
         bytes.extend_from_slice(&fact.content_digest.0);
         sequence = fact.place.sequence;
         currency = Some(fact.currency);
     }
-    bytes
 }
 
 fn put_kind_and_currency(bytes: &mut Vec<u8>, fact: &Fact, before: Option<Currency>) {
@@ -65,31 +134,6 @@ fn put_kind_and_currency(bytes: &mut Vec<u8>, fact: &Fact, before: Option<Curren
         bytes.push(debit);
         bytes.extend_from_slice(fact.currency.code().as_bytes());
     }
-}
-
-/// The lines column.
-pub(crate) fn encode_lines(facts: &[Fact]) -> Vec<u8> {
-    let plain = plain_text(facts);
-    let compressed = lz4_flex::block::compress(&plain);
-    let mut bytes = Vec::with_capacity(plain.len() / 2);
-    // What is as long as the plain text is the plain text.
-    put_lines(&mut bytes, facts.len(), plain.len(), if compressed.len() < plain.len() { &compressed } else { &plain });
-    bytes
-}
-
-/// Both columns as one value, if that has at most so many bytes. Not compressed: short lines do not become shorter.
-pub(crate) fn encode_both(facts: &[Fact], most_bytes: usize) -> Option<Vec<u8>> {
-    let least_bytes: usize = facts.iter().map(|fact| LEAST_ENTRY_BYTES + fact.line.len()).sum();
-    if least_bytes > most_bytes {
-        return None;
-    }
-    let (digests, plain) = (encode_digests(facts), plain_text(facts));
-    let mut bytes = Vec::with_capacity(digests.len() + plain.len() + 3 * MOST_NUMBER_BYTES);
-    bytes.push(BOTH);
-    put_u64(&mut bytes, digests.len() as u64);
-    bytes.extend_from_slice(&digests);
-    put_lines(&mut bytes, facts.len(), plain.len(), &plain);
-    (bytes.len() <= most_bytes).then_some(bytes)
 }
 
 /// The digests column of a value, and the lines column if that follows.
@@ -104,22 +148,19 @@ pub(crate) fn columns(value: &[u8]) -> Result<(&[u8], Option<&[u8]>), Damaged> {
     Ok((digests, Some(reader.take(reader.remaining())?)))
 }
 
-fn plain_text(facts: &[Fact]) -> Vec<u8> {
-    let text_bytes: usize = facts.iter().map(|fact| fact.line.len()).sum();
-    let mut plain = Vec::with_capacity(text_bytes + facts.len() * 8);
+fn put_plain_text(bytes: &mut Vec<u8>, facts: &[Fact]) {
     for fact in facts {
-        put_u64(&mut plain, fact.amount.minor_units().unsigned_abs());
-        put_u64(&mut plain, fact.line.len() as u64);
-        plain.extend_from_slice(&fact.line);
+        put_u64(bytes, fact.amount.minor_units().unsigned_abs());
+        put_u64(bytes, fact.line.len() as u64);
+        bytes.extend_from_slice(&fact.line);
     }
-    plain
 }
 
-fn put_lines(bytes: &mut Vec<u8>, facts: usize, plain_bytes: usize, text: &[u8]) {
+/// What stands before the text.
+fn put_head_of_lines(bytes: &mut Vec<u8>, facts: usize, plain_bytes: usize) {
     bytes.push(VERSION);
     put_u64(bytes, facts as u64);
     put_u64(bytes, plain_bytes as u64);
-    bytes.extend_from_slice(text);
 }
 
 /// The plain text behind the head of a lines column.
@@ -241,8 +282,13 @@ mod tests {
             let mut decoded = Vec::new();
             decode_facts(&digests, &lines, |_| true, |fact| decoded.push(fact)).unwrap();
             prop_assert_eq!(&decoded, &facts);
-            let both = encode_both(&facts, usize::MAX).unwrap();
-            prop_assert_eq!(encode_both(&facts, both.len() - 1), None);
+            // What an encoder had before leaves nothing behind.
+            let mut encoder = ChunkEncoder::default();
+            let both = encoder.both(&facts, usize::MAX).unwrap().to_vec();
+            prop_assert_eq!(encoder.both(&facts, both.len() - 1), None);
+            prop_assert_eq!(encoder.lines(&facts), lines.as_slice());
+            prop_assert_eq!(encoder.digests(&facts), digests.as_slice());
+            prop_assert_eq!(encoder.both(&facts, both.len()), Some(both.as_slice()));
             let (first, second) = columns(&both).unwrap();
             prop_assert_eq!(first, digests.as_slice());
             let mut decoded = Vec::new();

@@ -69,7 +69,12 @@ proptest! {
         let mut prefix = Vec::new();
         account_prefix(&mut prefix, &left);
         prop_assert_eq!(row_bytes(&right, &row).starts_with(&prefix), left == right);
-        prop_assert!(prefix.starts_with(&spread(&left.tenant, &left.account)));
+        let mut key = Vec::new();
+        let of_left = spread(&mut key, &left.tenant, &left.account);
+        prop_assert!(prefix.starts_with(&of_left));
+        prop_assert_eq!(&key, &prefix);
+        spread_account_prefix(&mut key, of_left, &left);
+        prop_assert_eq!(&key, &prefix);
     }
 
     #[test]
@@ -100,8 +105,11 @@ proptest! {
         }
         let (mut key, mut start, mut prefix) = (Vec::new(), Vec::new(), Vec::new());
         let one = journal_chunk(&account, date, places.0, places.1);
-        chunk(&mut key, &one);
         window_prefix(&mut prefix, &one.window);
+        let of_account = spread(&mut key, &account.tenant, &account.account);
+        spread_window_prefix(&mut key, of_account, &one.window);
+        prop_assert_eq!(&key, &prefix);
+        put_chunk(&mut key, &one);
         prop_assert!(key.starts_with(&prefix));
         prop_assert_eq!(decode_chunk(&key), Ok(places));
         let class = key[prefix.len()];
