@@ -13,7 +13,7 @@
 //! | the store lost rows (`Lost`, a node's generation changed) | drop the worker, start a new one from what is stored |
 //!
 //! # How a run of messages goes
-//! gather (cut on message boundaries) → load what is not held → check the days loaded → decide entry by entry what counts →
+//! gather (cut on message boundaries) → load what is not held → check the days loaded → decide window by window what counts →
 //! apply it to rows → park bad lines → commit → notify → move the checkpoint, when safe. One run at a time; meanwhile
 //! messages are read ahead, so that the next run takes all that has gathered.
 //!

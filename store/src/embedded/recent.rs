@@ -29,15 +29,12 @@ struct Halves {
 }
 
 impl RecentOwners {
-    /// Takes out what was last written under a key, if that is known.
-    pub fn take(&self, key: &[u8]) -> Option<UserValue> {
+    /// Takes out what was last written under a key, if that is known, with the key as it is kept.
+    pub fn take(&self, key: &[u8]) -> Option<(UserKey, UserValue)> {
         let mut halves = self.halves();
-        let (key, value) = match halves.young.remove_entry(key) {
-            Some(young) => young,
-            None => return halves.old.remove(key),
-        };
+        let Some((key, value)) = halves.young.remove_entry(key) else { return halves.old.remove_entry(key) };
         halves.young_bytes -= bytes(&key, &value);
-        Some(value)
+        Some((key, value))
     }
 
     /// Puts in what is now stored.
@@ -95,7 +92,7 @@ mod tests {
         let recent = RecentOwners::default();
         let (key, value) = row(1, 10);
         recent.put(vec![(key.clone(), value.clone())]);
-        assert_eq!(recent.take(&key), Some(value));
+        assert_eq!(recent.take(&key), Some((key.clone(), value)));
         assert_eq!(recent.take(&key), None);
         assert_eq!(recent.halves().young_bytes, 0);
     }
@@ -108,8 +105,7 @@ mod tests {
         recent.put(vec![(used.clone(), value)]);
         for number in 1..3 * RECENT_OWNERS_BYTES / ROW_BYTES {
             recent.put(vec![row(number, ROW_BYTES)]);
-            let value = recent.take(&used).unwrap();
-            recent.put(vec![(used.clone(), value)]);
+            recent.put(vec![recent.take(&used).unwrap()]);
             assert!(number % 1_000 != 0 || held_bytes(&recent) <= RECENT_OWNERS_BYTES + 2 * ROW_BYTES);
         }
         assert!(held_bytes(&recent) >= RECENT_OWNERS_BYTES / 2);

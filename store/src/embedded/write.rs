@@ -189,11 +189,7 @@ impl<'store> Writer<'store> {
         applied: u64,
         rows: &[(RowKey, Balance)],
     ) -> Result<(UserKey, UserValue), StoreError> {
-        let own_key = self.own_key();
-        let stored = match recent.take(&own_key) {
-            Some(recent) => Some(recent),
-            None => self.snapshot.get(keyspace, &own_key)?,
-        };
+        let (own_key, stored) = self.stored_owner(keyspace, recent)?;
         let mut owner = mem::take(&mut self.buffers.owner);
         match &stored {
             Some(stored) => owner.read(stored)?,
@@ -212,13 +208,23 @@ impl<'store> Writer<'store> {
         Ok((own_key, value))
     }
 
-    fn own_key(&mut self) -> UserKey {
+    /// The key of the owner's own row, and what is stored under it.
+    fn stored_owner(
+        &mut self,
+        keyspace: &Keyspace,
+        recent: &RecentOwners,
+    ) -> Result<(UserKey, Option<UserValue>), StoreError> {
         let key = &mut self.buffers.key;
         let prefix_bytes = key.len();
         keys::put_static_row(key);
-        let own_key = UserKey::from(key.as_slice());
+        let known = recent.take(key);
+        let own_key = known.as_ref().map_or_else(|| UserKey::from(key.as_slice()), |(own_key, _)| own_key.clone());
         key.truncate(prefix_bytes);
-        own_key
+        let stored = match known {
+            Some((_, stored)) => Some(stored),
+            None => self.snapshot.get(keyspace, &own_key)?,
+        };
+        Ok((own_key, stored))
     }
 
     fn own_value(&mut self, owner: &Owner) -> UserValue {
