@@ -7,8 +7,8 @@
 use anyhow::Context;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// By how much the threads give way: against a thread that does not, they get a third of a core that both want.
-const NICE: i32 = 3;
+/// By how much the threads give way: against a thread that does not, they get a seventh of a core that both want.
+const NICE: i32 = 8;
 
 /// A runtime of its own, ended with the value.
 pub struct Background(Option<Runtime>);
