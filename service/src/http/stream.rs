@@ -21,12 +21,17 @@ use super::activity::Activity;
 /// After the last answer, how long and how much is read and thrown away until the client closes, too.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How long an answer may still take for a client whose side has ended. Most of them are gone, but one that says so (`nc -N`) ends its
+/// side after its last request and reads on, and nothing but writing to it tells the two apart.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 
 pub(super) struct CountedStream {
     inner: TcpStream,
     activity: Arc<Activity>,
     /// Bytes were seen that nobody has read yet: there is a client.
     has_unread: bool,
+    /// The client's side has ended: until when its next answer may come.
+    half_closed: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
 }
 
@@ -37,11 +42,12 @@ struct Linger {
 
 impl CountedStream {
     pub(super) fn new(inner: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { inner, activity, has_unread: false, linger: None }
+        Self { inner, activity, has_unread: false, half_closed: None, linger: None }
     }
 
-    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+    fn note_write(&mut self, written: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(count)) = written {
+            self.half_closed = None;
             self.activity.bytes_written.fetch_add(u64::try_from(*count).unwrap_or(u64::MAX), Relaxed);
         }
         self.activity.write_blocked.store(written.is_pending(), Relaxed);
@@ -102,12 +108,20 @@ impl CountedStream {
             return Ok(());
         }
         match self.inner.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
-            Poll::Ready(Ok(0)) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Ready(Ok(0)) => self.wait_half_closed(cx),
             Poll::Ready(Ok(_)) => {
                 self.has_unread = true;
                 Ok(())
             }
             Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn wait_half_closed(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let end = self.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED)));
+        match end.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
             Poll::Pending => Ok(()),
         }
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use service::HttpLimits;
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use crate::support::{DEADLINE, GET_HELLO, TestService};
 
@@ -18,7 +21,7 @@ async fn a_half_sent_head_is_cut_even_when_bytes_keep_coming() {
     client.send("GET /hello HTTP/1.1\r\nX-Slow: ").await;
     let trickle = async {
         loop {
-            if tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"x").await.is_err() {
+            if client.stream.write_all(b"x").await.is_err() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -120,4 +123,23 @@ async fn requests_sent_ahead_are_answered_in_order() {
     let answers = client.read_to("hello").await;
     let order = ["opened", "now", "hello"].map(|text| answers.find(text).expect("all are answered"));
     assert!(order.is_sorted(), "{answers}");
+}
+
+/// `nc -N` and its like: what they sent before they ended their side is answered, the requests behind the first one, too.
+#[tokio::test]
+async fn a_client_that_ends_its_side_reads_its_answers() {
+    let service = TestService::start(HttpLimits::default()).await;
+    for path in ["/gate", "/short/gate"] {
+        let mut client = service.connect().await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n{GET_HELLO}")).await;
+        client.stream.shutdown().await.unwrap();
+        timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
+        // By now the server has looked for its client.
+        let mut other = service.connect().await;
+        other.send(GET_HELLO).await;
+        other.read_to("hello").await;
+        service.gate.notify_one();
+        let answers = client.read_to_close().await;
+        assert!(answers.contains("opened") && answers.ends_with("hello"), "{path} {answers}");
+    }
 }
