@@ -121,11 +121,7 @@ impl Bulk {
         };
         match taken {
             Ok(()) => {}
-            Err(Refusal::Invalid(invalid)) => {
-                // Conflicts before it are listed before it.
-                self.claim_gathered();
-                self.report.reject(number, &invalid);
-            }
+            Err(Refusal::Invalid(invalid)) => self.report.reject(number, &invalid),
             Err(Refusal::Unavailable(failure)) => self.fail(failure, number),
         }
     }

@@ -33,7 +33,8 @@ pub struct Report {
     duplicates: u64,
     by_reason: BTreeMap<Reason, u64>,
     lanes: BTreeMap<u16, u64>,
-    errors: Vec<LineError>,
+    /// By line. Conflicts are known when what they wait for is decided, which is after later lines were refused.
+    errors: BTreeMap<u64, LineError>,
 }
 
 /// The end of a bulk.
@@ -58,7 +59,7 @@ pub struct Finished {
 impl Report {
     pub(super) fn new(epoch: u8) -> Self {
         let (by_reason, lanes) = (BTreeMap::new(), BTreeMap::new());
-        Self { epoch, accepted: 0, duplicates: 0, by_reason, lanes, errors: Vec::new() }
+        Self { epoch, accepted: 0, duplicates: 0, by_reason, lanes, errors: BTreeMap::new() }
     }
 
     pub(super) fn accepted(&mut self, partition: u16, sequence: u64, count: u64) {
@@ -90,14 +91,13 @@ impl Report {
         self.list(line, invalid.reason.slug(), || shortened(&invalid.detail));
     }
 
-    pub(super) fn finish(mut self, failure: Option<Failure>, first_uncertain_line: Option<u64>) -> Finished {
-        self.errors.sort_by_key(|error| error.line);
+    pub(super) fn finish(self, failure: Option<Failure>, first_uncertain_line: Option<u64>) -> Finished {
         Finished {
             accepted: self.accepted,
             duplicates: self.duplicates,
             by_reason: self.by_reason,
             position: (!self.lanes.is_empty()).then_some(Position { epoch: self.epoch, lanes: self.lanes }),
-            errors: self.errors,
+            errors: self.errors.into_values().collect(),
             failure,
             first_uncertain_line: failure.and(first_uncertain_line),
         }
@@ -108,10 +108,15 @@ impl Report {
         *known = sequence.max(*known);
     }
 
+    /// Lists a line, unless as many before it are. The last of too many gives way.
     fn list(&mut self, line: u64, slug: &'static str, detail: impl FnOnce() -> String) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(LineError { line, slug, detail: detail() });
+        if self.errors.len() >= MAX_ERRORS {
+            if self.errors.last_key_value().is_none_or(|(last, _)| *last < line) {
+                return;
+            }
+            self.errors.pop_last();
         }
+        self.errors.insert(line, LineError { line, slug, detail: detail() });
     }
 }
 
@@ -130,4 +135,25 @@ impl Finished {
 fn shortened(detail: &str) -> String {
     let end = detail.floor_char_boundary(MAX_DETAIL_BYTES);
     if end < detail.len() { format!("{}…", &detail[..end]) } else { detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_refused_lines_are_listed_however_late_they_are_decided() {
+        let mut report = Report::new(1);
+        let most = MAX_ERRORS as u64;
+        for line in 11..=most + 20 {
+            report.reject(line, &Invalid::new(Reason::Malformed, "no launch"));
+        }
+        report.conflicts(0, 7, 10, &(1..=10).collect::<Vec<_>>());
+        let finished = report.finish(None, None);
+        let listed: Vec<(u64, &str)> = finished.errors.iter().map(|error| (error.line, error.slug)).collect();
+        let conflicts = (1..=10).map(|line| (line, Reason::Conflict.slug()));
+        let malformed = (11..=most).map(|line| (line, Reason::Malformed.slug()));
+        assert_eq!(listed, conflicts.chain(malformed).collect::<Vec<_>>());
+        assert_eq!((finished.rejected(), finished.errors_truncated()), (most + 20, true));
+    }
 }
