@@ -153,9 +153,10 @@ impl Recent {
         self.flights.strike(flight);
     }
 
-    /// Remembers a launch read from the log, unless its key is known already.
+    /// Remembers a launch read from the log, unless its key is known from an earlier place. Requests are served meanwhile, and
+    /// may have had a launch accepted again, or with other content, that stands below: what stands first is what counts.
     pub fn warm(&self, launch: Claimed, sequence: u64) {
-        let doubt_ends = self.shard(launch.key).warm(launch, sequence);
+        let doubt_ends = self.shard(launch.key).accept(launch, sequence);
         self.note_end(doubt_ends);
     }
 

@@ -170,13 +170,6 @@ impl Shard {
         !self.unknown.is_empty() && self.unknown.remove(&slot).is_some()
     }
 
-    /// As [`Self::accept`], unless an accepted one is known.
-    pub(super) fn warm(&mut self, launch: Claimed, sequence: u64) -> bool {
-        let known = self.find(hash(launch.key, self.seed), launch.key);
-        let is_accepted = known.is_some_and(|slot| matches!(self.slots[at(slot)].state, State::Accepted(_)));
-        !is_accepted && self.accept(launch, sequence)
-    }
-
     pub(super) fn sweep(&mut self, now: Instant, ttl: Duration) -> usize {
         let is_over = |(slot, flight): &(&u32, &Arc<Flight>)| {
             let is_own = self.slots[at(**slot)].state == State::OnItsWay(flight.number());

@@ -31,6 +31,21 @@ fn what_was_published_is_known_or_a_conflict() {
 }
 
 #[test]
+fn what_the_log_has_first_counts_though_it_is_read_last() {
+    let (recent, flight, other) = (cache(1_000), Arc::default(), Arc::default());
+    for (id, claimed) in [(1, launch(1, 2)), (2, launch(2, 2))] {
+        assert!(matches!(recent.claim(claimed, &flight), Claim::New), "the log's end is not read yet");
+        recent.settle(&flight, &[claimed], published(9));
+        recent.warm(launch(id, id), 5);
+        recent.warm(claimed, 9);
+    }
+    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::Known { sequence: 5 }));
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Conflict { sequence: 5 }));
+    assert!(matches!(recent.claim(launch(2, 2), &other), Claim::Known { sequence: 5 }));
+    assert_eq!(recent.sizes(), (2, 0));
+}
+
+#[test]
 fn what_is_on_its_way_is_pending_and_free_again_when_it_was_not_sent() {
     let (recent, flight) = (cache(1_000), Arc::<Flight>::default());
     assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
@@ -128,8 +143,11 @@ fn the_first_in_the_log_counts() {
     for (sequence, content) in [(20, 2), (10, 1), (30, 3)] {
         recent.settle(&Arc::default(), &[launch(1, content)], published(sequence));
     }
-    recent.warm(launch(1, 9), 5);
     assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Known { sequence: 10 }));
+    recent.warm(launch(1, 9), 15);
+    assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Known { sequence: 10 }));
+    recent.warm(launch(1, 9), 5);
+    assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Conflict { sequence: 5 }));
     recent.forget();
     assert_eq!(recent.sizes().0, 0);
     assert!(matches!(recent.claim(launch(1, 9), &Arc::default()), Claim::New));
