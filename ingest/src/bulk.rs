@@ -1,8 +1,9 @@
 //! A bulk: lines in, batches out to the lanes, counts and refused lines back.
 //!
 //! Taking a line is plain computing; everything that waits is in [`Bulk::send_full`], [`Bulk::flush`] and
-//! [`Bulk::finish`]. Lines are claimed some hundreds at a time, see [`gathered`], with the outcome of one after the other. A line whose id is on its way already (in this body or in another request) is a duplicate or a
-//! conflict once that publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
+//! [`Bulk::finish`]. Lines are claimed some hundreds at a time, see [`gathered`], with the outcome of one after the
+//! other. A line whose id is on its way already (in this body or in another request) is a duplicate or a conflict once that
+//! publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
 //! flight it sends what it has itself: two bulks never wait for each other.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -14,7 +15,6 @@ use nats::Batch;
 use tokio::time::Instant;
 
 use crate::{
-    config::BodyConfig,
     flight::{Cause, Failure, Flight, Outcome},
     key::{Claimed, key_digest, packed_message_id},
     lines::Line,
@@ -25,9 +25,11 @@ use crate::{
 };
 
 mod gathered;
+mod open;
 mod report;
 
 use gathered::Gathered;
+use open::OpenBatch;
 pub use report::{Finished, LineError, Report};
 
 /// Batches of one bulk that wait for the log's answer: enough to keep every lane busy, few enough to bound memory.
@@ -56,17 +58,6 @@ pub struct Bulk {
     report: Report,
     failure: Option<Failure>,
     first_uncertain_line: Option<u64>,
-}
-
-struct OpenBatch {
-    partition: u16,
-    first_line: u64,
-    begun: Instant,
-    /// Of what is claimed; lines that are gathered and not yet claimed are behind it.
-    lines: Vec<u8>,
-    claimed_bytes: usize,
-    unclaimed_entries: usize,
-    claims: Claims,
 }
 
 struct Answered {
@@ -134,13 +125,16 @@ impl Bulk {
         let key = key_digest(&self.tenant, &draft.account, date, id);
         let launch = Claimed { key, content: draft.content_digest };
         let partition = self.shared.partition(&self.tenant, &draft.account);
-        let batch = open_batch(&mut self.open, &self.shared, partition, number, || {
-            self.spares.pop().unwrap_or_else(|| Vec::with_capacity(self.usual_bytes))
-        })?;
+        let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
+        let place = self.open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
+        let batch = place.get_or_insert_with(|| {
+            let lines = self.spares.pop().unwrap_or_else(|| Vec::with_capacity(self.usual_bytes));
+            OpenBatch::new(partition, number, lines, Claims::new(Arc::clone(&self.shared.lanes.recent)))
+        });
         let start = batch.lines.len();
         draft.write_line(&self.tenant, id, date, &mut batch.lines)?;
         batch.lines.push(b'\n');
-        batch.unclaimed_entries += 1;
+        batch.gathered();
         let end = batch.lines.len();
         self.open_bytes += end - start;
         self.gathered.push(launch, gathered::Line { number, partition, start, end });
@@ -370,57 +364,6 @@ impl Bulk {
     fn uncertain_from(&mut self, line: u64) {
         let first = self.first_uncertain_line.map_or(line, |known| known.min(line));
         self.first_uncertain_line = Some(first);
-    }
-}
-
-fn open_batch<'b>(
-    open: &'b mut [Option<OpenBatch>],
-    shared: &Shared,
-    partition: u16,
-    number: u64,
-    lines: impl FnOnce() -> Vec<u8>,
-) -> Result<&'b mut OpenBatch, Refusal> {
-    let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
-    let place = open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;
-    Ok(place.get_or_insert_with(|| OpenBatch {
-        partition,
-        first_line: number,
-        begun: Instant::now(),
-        lines: lines(),
-        claimed_bytes: 0,
-        unclaimed_entries: 0,
-        claims: Claims::new(Arc::clone(&shared.lanes.recent)),
-    }))
-}
-
-impl OpenBatch {
-    fn is_full(&self, bounds: &BodyConfig) -> bool {
-        let entries = self.claims.launches().len() + self.unclaimed_entries;
-        self.lines.len() >= bounds.batch_bytes || entries >= bounds.batch_entries
-    }
-
-    /// Makes room for the claims of all gathered lines.
-    fn reserve(&mut self) {
-        self.claims.reserve(self.unclaimed_entries);
-    }
-
-    /// The next gathered line is new. It moves to where those before it were, that were not.
-    fn keep(&mut self, launch: Claimed, line: &gathered::Line) {
-        if self.claims.launches().is_empty() {
-            self.first_line = line.number;
-            self.begun = Instant::now();
-        }
-        if line.start > self.claimed_bytes {
-            self.lines.copy_within(line.start..line.end, self.claimed_bytes);
-        }
-        self.claimed_bytes += line.end - line.start;
-        self.claims.push(launch);
-    }
-
-    /// All gathered lines were kept or are known.
-    fn drop_known(&mut self) {
-        self.lines.truncate(self.claimed_bytes);
-        self.unclaimed_entries = 0;
     }
 }
 
