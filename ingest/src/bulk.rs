@@ -6,7 +6,7 @@
 //! publish has succeeded, so it waits in a list, by flight. Before this bulk waits for another's
 //! flight it sends what it has itself: two bulks never wait for each other.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -15,7 +15,7 @@ use nats::Batch;
 use tokio::time::Instant;
 
 use crate::{
-    flight::{Cause, Failure, Flight, Outcome},
+    flight::{Cause, Failure, Outcome},
     key::{Claimed, key_digest, packed_message_id},
     lines::Line,
     publish::Claims,
@@ -27,10 +27,12 @@ use crate::{
 mod gathered;
 mod open;
 mod report;
+mod waits;
 
 use gathered::Gathered;
 use open::OpenBatch;
 pub use report::{Finished, LineError, Report};
+use waits::{Wait, Waits};
 
 /// Batches of one bulk that wait for the log's answer: enough to keep every lane busy, few enough to bound memory.
 const MAX_SENT: usize = 16;
@@ -54,7 +56,7 @@ pub struct Bulk {
     spares: Vec<Vec<u8>>,
     gathered: Gathered,
     sent: FuturesUnordered<BoxFuture<'static, Answered>>,
-    waits: VecDeque<Wait>,
+    waits: Waits,
     report: Report,
     failure: Option<Failure>,
     first_uncertain_line: Option<u64>,
@@ -66,17 +68,6 @@ struct Answered {
     entries: u64,
     lines: Bytes,
     outcome: Outcome,
-}
-
-/// Lines that are decided by somebody's flight.
-struct Wait {
-    flight: Arc<Flight>,
-    partition: u16,
-    first_line: u64,
-    duplicates: u64,
-    conflicts: u64,
-    /// The first of the conflicting lines, as many as errors are listed.
-    conflict_lines: Vec<u64>,
 }
 
 impl Bulk {
@@ -95,7 +86,7 @@ impl Bulk {
             spares: Vec::new(),
             gathered: Gathered::default(),
             sent: FuturesUnordered::new(),
-            waits: VecDeque::new(),
+            waits: Waits::default(),
             failure: None,
             first_uncertain_line: None,
         }
@@ -164,24 +155,8 @@ impl Bulk {
             Claim::New => {}
             Claim::Known { sequence } => self.report.duplicate(partition, sequence, 1),
             Claim::Conflict { sequence } => self.report.conflicts(partition, sequence, 1, &[number]),
-            Claim::Pending { flight, same_content } => self.wait_for(flight, partition, number, same_content),
-        }
-    }
-
-    fn wait_for(&mut self, flight: Arc<Flight>, partition: u16, number: u64, same_content: bool) {
-        let known = self.waits.iter().rposition(|wait| Arc::ptr_eq(&wait.flight, &flight));
-        let index = known.unwrap_or_else(|| {
-            let (duplicates, conflicts, conflict_lines) = (0, 0, Vec::new());
-            self.waits.push_back(Wait { flight, partition, first_line: number, duplicates, conflicts, conflict_lines });
-            self.waits.len() - 1
-        });
-        let wait = &mut self.waits[index];
-        if same_content {
-            wait.duplicates += 1;
-        } else {
-            wait.conflicts += 1;
-            if wait.conflict_lines.len() < report::MAX_ERRORS {
-                wait.conflict_lines.push(number);
+            Claim::Pending { flight, same_content } => {
+                self.waits.add(flight, partition, number, same_content);
             }
         }
     }
@@ -333,17 +308,13 @@ impl Bulk {
         if self.waits.len() <= most {
             return;
         }
-        let (settled, open) =
-            std::mem::take(&mut self.waits).into_iter().partition(|wait| wait.flight.outcome().is_some());
-        self.waits = open;
-        let settled: VecDeque<Wait> = settled;
-        for wait in settled {
+        for wait in self.waits.take_settled() {
             let outcome = wait.flight.wait().await;
             self.decided(&wait, outcome);
         }
         while self.waits.len() > most {
             self.flush().await;
-            let Some(wait) = self.waits.pop_front() else { break };
+            let Some(wait) = self.waits.pop_oldest() else { break };
             let outcome = wait.flight.wait().await;
             self.decided(&wait, outcome);
         }
