@@ -27,8 +27,8 @@ pub(crate) struct Driver {
     pub(crate) loading: Option<crate::load::Loaded>,
     /// What was stored when it last looked.
     pub(crate) known: crate::commit::PartitionState,
-    /// When it was told the lane's end.
-    pub(crate) end_known_at_ms: u64,
+    /// Where the lane ended when it was last told.
+    pub(crate) end_when_told: u64,
 }
 
 /// A commit on its way into the store.

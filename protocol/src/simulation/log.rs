@@ -76,14 +76,6 @@ impl Log {
         last.map_or(0, |message| message.parsed.sequence())
     }
 
-    /// The last sequence of a lane at some time.
-    pub(crate) fn end_of_lane_at(&self, lane: u16, time_ms: u64) -> u64 {
-        let is_there = |message: &&Message| {
-            message.lane == lane && i128::from(message.parsed.message.time_ms) <= i128::from(time_ms)
-        };
-        self.messages.iter().rev().find(is_there).map_or(0, |message| message.parsed.sequence())
-    }
-
     /// The first message of a lane at or behind a sequence.
     pub(crate) fn read(&self, lane: u16, from: u64) -> Option<&Message> {
         let start = self.messages.partition_point(|message| message.parsed.sequence() < from);

@@ -31,8 +31,8 @@ use fills::{Fill, Value};
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) notice: Notice,
-    /// When its sender was told the lane's end.
-    pub(crate) end_known_at_ms: u64,
+    /// Where the lane ended when its sender was last told. Not the time of it: two things happen in one millisecond.
+    pub(crate) end_when_told: u64,
     /// The store's generations as its sender knows them.
     pub(crate) generations: [u32; NODES],
 }
@@ -59,7 +59,7 @@ pub(crate) struct Query {
     /// A reader that passes its last position on.
     last_position: u64,
     belief: Belief,
-    /// When a notice was heard, and when its sender was told the lane's end: those of the last [`HEARTBEAT_SILENCE_MS`].
+    /// When a notice was heard, and where the lane ended when its sender was told: those of the last [`HEARTBEAT_SILENCE_MS`].
     heard: VecDeque<(u64, u64)>,
     /// The last notice heard.
     last_heard: Option<Notice>,
@@ -197,7 +197,7 @@ impl Query {
             self.doubt_fills();
         }
         self.last_heard = Some(sent.notice.clone());
-        self.heard.push_back((now_ms, sent.end_known_at_ms));
+        self.heard.push_back((now_ms, sent.end_when_told));
         self.heard.retain(|(heard_ms, _)| now_ms - heard_ms < HEARTBEAT_SILENCE_MS);
     }
 
@@ -282,6 +282,12 @@ impl Query {
                 }
             }
         }
+    }
+
+    /// Whether whoever came now would be told that the answer is complete.
+    #[cfg(test)]
+    pub(crate) fn believes_complete(&self, now_ms: u64) -> bool {
+        self.lane.stamp(now_ms).complete
     }
 
     /// Whether a notice was heard lately.

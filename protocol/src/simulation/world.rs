@@ -2,6 +2,8 @@
 
 mod checks;
 mod disasters;
+#[cfg(test)]
+mod tests;
 mod vanishing;
 mod workers;
 
@@ -239,11 +241,11 @@ impl World {
 
     /// Where a worker stands, and where the lane ends.
     fn send_standing(&mut self, index: usize, knows_end: bool) {
-        let Driver { lane, worker: Some(worker), end_known_at_ms, .. } = &mut self.drivers[index] else { return };
+        let Driver { lane, worker: Some(worker), end_when_told, .. } = &mut self.drivers[index] else { return };
+        *end_when_told = self.log.end_of_lane(*lane);
         if knows_end {
-            worker.log_ends_at(self.log.end_of_lane(*lane));
+            worker.log_ends_at(*end_when_told);
         }
-        *end_known_at_ms = self.now_ms;
         let notice = worker.heartbeat();
         self.publish(index, notice);
     }
@@ -273,9 +275,9 @@ impl World {
     }
 
     fn publish(&mut self, index: usize, notice: Notice) {
-        let Driver { end_known_at_ms, generations, .. } = self.drivers[index];
+        let Driver { end_when_told, generations, .. } = self.drivers[index];
         self.tell(|_| format!("worker {index} says {notice:?}"));
-        let sent = Sent { notice, end_known_at_ms, generations };
+        let sent = Sent { notice, end_when_told, generations };
         self.queries[usize::from(sent.notice.partition)].send(index, sent, self.now_ms);
     }
 
@@ -289,7 +291,7 @@ impl World {
         } else {
             notice.epoch = 2
         }
-        let sent = Sent { notice, end_known_at_ms: self.now_ms, generations: self.store.generations() };
+        let sent = Sent { notice, end_when_told: at, generations: self.store.generations() };
         self.queries[usize::from(lane)].send(self.drivers.len(), sent, self.now_ms);
     }
 

@@ -39,14 +39,14 @@ impl Query {
             Reading::Cached(value, stamp) => {
                 if is_believed {
                     self.check_silence(&key, Some(&value), stamp, (now_ms, store), has_replays)?;
-                    self.check_completeness(stamp, now_ms, log)?;
+                    self.check_completeness(stamp, now_ms)?;
                     self.answer(&key, &value, (stamp, minimum), log, surroundings)?;
                 }
             }
             Reading::Fill(ticket) => {
                 if is_believed {
                     self.check_silence(&key, None, ticket.stamp(), (now_ms, store), has_replays)?;
-                    self.check_completeness(ticket.stamp(), now_ms, log)?;
+                    self.check_completeness(ticket.stamp(), now_ms)?;
                 }
                 self.fills.push(Fill { ticket, minimum, is_believed, read: Read::Nothing });
             }
@@ -139,15 +139,14 @@ impl Query {
     }
 
     /// Who is told that an answer is complete gets all that the log held when somebody, heard of late, was told its end.
-    fn check_completeness(&self, stamp: Stamp, now_ms: u64, log: &Log) -> Result<(), Violation> {
+    fn check_completeness(&self, stamp: Stamp, now_ms: u64) -> Result<(), Violation> {
         if !stamp.complete {
             return Ok(());
         }
         let told = self.heard.iter().filter(|(heard_ms, _)| now_ms - heard_ms < super::HEARTBEAT_SILENCE_MS);
-        let Some(end_known_at_ms) = told.map(|(_, end_known_at_ms)| *end_known_at_ms).max() else {
+        let Some(end) = told.map(|(_, end)| *end).max() else {
             return Err(Violation(format!("{stamp:?} is said to be complete, and nobody was heard of late")));
         };
-        let end = log.end_of_lane_at(self.partition, end_known_at_ms);
         if stamp.position < end {
             return Err(Violation(format!("{stamp:?} is said to be complete, the lane ended at {end}")));
         }
