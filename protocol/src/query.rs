@@ -36,6 +36,7 @@
 //! | a gap (`from` above what is known) drops all and spoils fills in flight | what changed in between is unknown | `Freshness::hear` |
 //! | so do a worker that was not heard before, and a notice that does not join on to its worker's last | a replay may have been missed, though it has ended where the worker before was | `Voices::hear` |
 //! | its word from below what is known counts as a replay until progress was read | the store may have lost progress, too: nobody says that this is a replay | `Freshness::hear`, `Freshness::learn` |
+//! | a progress read during which such a worker is heard is begun anew | it may have found what the store has lost since, and that worker starts below | `Freshness::learn` |
 //! | a progress read that finds more than the notices told counts as a gap | the notices in between are still on their way | `Freshness::learn` |
 //! | a fill is cached only if no notice touched its key since it began | it may have read the rows before that commit | `Fills` |
 //! | a fill's own answer carries position and completeness as of its beginning | it may have read the rows before a notice that came meanwhile | `QueryLane::finish_fill` |
@@ -102,6 +103,8 @@ pub(crate) struct QueryRules {
     pub(crate) own_gap_drops: bool,
     /// What such a worker says from below the known position may be a replay's, until progress was read.
     pub(crate) unheard_may_replay: bool,
+    /// What was read of progress before such a worker was heard says nothing.
+    pub(crate) unheard_outdates_reads: bool,
     /// A store that has less than was known does not end a replay below that.
     pub(crate) going_back_keeps_replay: bool,
     /// A gap between notices drops everything of the lane and spoils fills in flight.
@@ -138,6 +141,7 @@ impl Default for QueryRules {
             new_worker_drops: true,
             own_gap_drops: true,
             unheard_may_replay: true,
+            unheard_outdates_reads: true,
             going_back_keeps_replay: true,
             gap_drops: true,
             touched_fill_is_not_cached: true,

@@ -38,6 +38,7 @@ pub struct NoticeEffect {
 pub struct ProgressTicket {
     progress: u64,
     lineage: u64,
+    unheard: u64,
 }
 
 /// What a progress read did.
@@ -47,7 +48,7 @@ pub struct ProgressEffect {
     pub moved: bool,
     /// The store has less than was known before the read: the lane went back and dropped all.
     pub went_back: bool,
-    /// The lane went back while the read was under way: it says nothing, read again.
+    /// The lane went back, or may have, while the read was under way: it says nothing, read again.
     pub outdated: bool,
 }
 
@@ -85,6 +86,9 @@ pub(super) struct Freshness {
     heard_at_ms: Option<u64>,
     /// Raised whenever the position may go down: what began before says nothing about what comes after.
     lineage: u64,
+    /// Raised whenever a worker is heard that may have said something before: it may have found less than was stored until
+    /// then.
+    unheard: u64,
     /// The store has lost rows, and its progress was not read since: nothing can be claimed.
     unconfirmed: bool,
     rules: QueryRules,
@@ -133,6 +137,7 @@ impl Freshness {
     pub(super) fn hear(&mut self, notice: &Notice, has_missed: bool, now_ms: u64) -> Movement {
         let before = self.position();
         self.heard_at_ms = Some(now_ms);
+        self.unheard += u64::from(has_missed);
         self.replaying = notice.replaying;
         self.end = self.end.max(notice.end).max(notice.to);
         if self.unconfirmed {
@@ -212,12 +217,13 @@ impl Freshness {
     }
 
     pub(super) fn begin_progress_read(&self) -> ProgressTicket {
-        ProgressTicket { progress: self.progress, lineage: self.lineage }
+        ProgressTicket { progress: self.progress, lineage: self.lineage, unheard: self.unheard }
     }
 
     /// Takes in stored progress; the first value says whether entries must be dropped.
     pub(super) fn learn(&mut self, ticket: ProgressTicket, sequence: u64, time_ms: i64) -> (bool, ProgressEffect) {
-        if ticket.lineage != self.lineage {
+        let is_from_before = ticket.unheard != self.unheard && self.rules.unheard_outdates_reads;
+        if ticket.lineage != self.lineage || is_from_before {
             return (false, ProgressEffect { outdated: true, ..ProgressEffect::default() });
         }
         self.unconfirmed = false;

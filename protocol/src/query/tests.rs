@@ -371,6 +371,20 @@ fn a_progress_read_that_a_notice_overtook_changes_nothing() {
 }
 
 #[test]
+fn what_was_read_before_a_worker_was_heard_first_says_nothing() {
+    let mut lane = Lane::new(SETTINGS);
+    let read_before = lane.begin_progress_read();
+    // The store had progress 33 when it was read, and has lost it since: a new worker begins where the log does.
+    lane.on_notice(&notice(0, 0, &[]), 0);
+    assert!(lane.finish_progress_read(read_before, Some(&progress(33))).outdated);
+    assert_eq!(lane.stamp(0).position, 0);
+    let read_after = lane.begin_progress_read();
+    lane.on_notice(&notice(0, 3, &[]), 0);
+    assert!(!lane.finish_progress_read(read_after, Some(&progress(6))).outdated, "the same worker goes on");
+    assert_eq!(lane.stamp(0).position, 6);
+}
+
+#[test]
 fn a_store_that_went_back_takes_the_lane_with_it() {
     let mut lane = lane();
     fill(&mut lane, &key("a", 5));

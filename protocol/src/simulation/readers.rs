@@ -97,6 +97,13 @@ impl Query {
         *self = Self { belief, last_position, ..Self::new(partition, is_atomic, query_rules, rules) };
     }
 
+    /// The instance crashes, and another has asked the store for progress; what it was told is still on its way to it.
+    pub(crate) fn restart_with_an_answer_under_way(&mut self, store: &SimulatedStore) {
+        self.restart(store);
+        let progress = store.partition_state(self.partition).progress;
+        self.progress_reads.iter_mut().for_each(|(_, found)| *found = Some(progress.clone()));
+    }
+
     /// A worker publishes.
     pub(crate) fn send(&mut self, publisher: usize, sent: Sent, now_ms: u64) {
         if is_ours(&sent.notice) {

@@ -56,6 +56,7 @@ const MUTATIONS: &[Mutation] = &[
     ("a worker not heard before drops all", |switches| switches.query.new_worker_drops = false),
     ("a worker's own gap drops all", |switches| switches.query.own_gap_drops = false),
     ("a worker not heard before may replay", |switches| switches.query.unheard_may_replay = false),
+    ("a worker not heard before outdates what was read", |switches| switches.query.unheard_outdates_reads = false),
     ("going back does not end a replay", |switches| switches.query.going_back_keeps_replay = false),
     ("a gap drops all", |switches| switches.query.gap_drops = false),
     ("a touched fill is not cached", |switches| switches.query.touched_fill_is_not_cached = false),

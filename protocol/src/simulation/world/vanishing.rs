@@ -1,5 +1,6 @@
-//! A disaster that chance alone rarely brings about: a store's nodes forget what a lane was told last, readers ask just then,
-//! and of what the lane's worker says while it replays that some vanishes, or all.
+//! Disasters that chance alone rarely brings about: a store's nodes forget what a lane was told last, readers ask just then,
+//! and of what the lane's worker says while it replays some vanishes, or all. Or a query has just started, and what it is told
+//! of progress was read before.
 
 use rand::RngExt;
 
@@ -21,6 +22,9 @@ impl World {
             self.work_to_end(other, MOST_STEPS)?;
         }
         self.let_all_be_heard(index);
+        if self.rng.random_bool(0.2) {
+            self.queries[lane].restart_with_an_answer_under_way(&self.store);
+        }
         self.forget(cut_ms);
         self.read_often(lane)?;
         others.iter().filter(|other| Some(**other) != unknowing).for_each(|other| self.silence(*other));
@@ -69,6 +73,7 @@ impl World {
             let steps = self.rng.random_range(1..100);
             self.work_to_end(index, steps)?;
             self.queries[lane].deliver_all(self.now_ms, &self.store);
+            self.step_query_of(lane)?;
             self.read_often(lane)?;
         }
         if let Some(other) = unknowing {
