@@ -74,7 +74,7 @@ pub struct LeaseConfig {
     /// adds a number of its own. Default `aggregator`.
     pub instance: String,
     /// `SALDO_AGGREGATOR_LEASE_TIMEOUT_MS`: an instance that is not heard for so long, in milliseconds, is taken for dead. Default
-    /// 2,700: others then work on its lanes within five seconds. Three heartbeats fit into it. The same for all instances.
+    /// 2,400: others then work on its lanes within five seconds. Three heartbeats fit into it. The same for all instances.
     pub times: LeaseTimes,
     /// `SALDO_AGGREGATOR_HANDOVER_MS`: how long, in milliseconds, an instance that is asked to stop goes on until others have
     /// taken over. Default 10,000.
@@ -86,7 +86,7 @@ const HEARTBEATS_A_TIMEOUT: u64 = 3;
 
 impl Default for LeaseConfig {
     fn default() -> Self {
-        Self { instance: "aggregator".to_owned(), times: lease_times(2_700), handover_ms: 10_000 }
+        Self { instance: "aggregator".to_owned(), times: lease_times(2_400), handover_ms: 10_000 }
     }
 }
 

@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::*;
 
-const TIMES: LeaseTimes = LeaseTimes { heartbeat_ms: 900, timeout_ms: 2_700 };
-const LOOK_EVERY_MS: u64 = 450;
+const TIMES: LeaseTimes = LeaseTimes { heartbeat_ms: 800, timeout_ms: 2_400 };
+const LOOK_EVERY_MS: u64 = 400;
 /// A lane is without a worker no longer than this, as long as some instance lives that has looked around.
 const HELD_WITHIN_MS: u64 = 5_000;
 
