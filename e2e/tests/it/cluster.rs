@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Shorter than where it matters: a checkpoint lags by twice as much, and is what a worker begins at.
 const COMMIT_LOG_PERIOD_MS: u32 = 2_000;
 
-/// Each living instance renews its entry in this time.
-const LONGER_THAN_A_HEARTBEAT: Duration = Duration::from_millis(1_700);
+/// Each living instance renews its entry in this time, on a busy machine, too: many heartbeats.
+const RENEWED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Whether an instance holds each of its lanes, by its name.
 pub type Held = BTreeMap<String, BTreeMap<u16, bool>>;
@@ -148,27 +148,32 @@ impl Cluster {
         self.leases.all().await.ok()?.iter().map(held).collect()
     }
 
-    /// The entries that are renewed.
-    pub async fn leases_of_living(&self) -> Option<Held> {
-        let before = self.leases.all().await.ok()?;
-        tokio::time::sleep(LONGER_THAN_A_HEARTBEAT).await;
-        let renewed = |found: &&FoundLease| {
+    /// The entries of those who live: waits until so many have been renewed, or are new.
+    async fn leases_of_living(&self, count: usize) -> anyhow::Result<Held> {
+        let before = self.leases.all().await?;
+        let is_renewed = |found: &&FoundLease| {
             before.iter().all(|old| old.instance != found.instance || old.revision != found.revision)
         };
-        self.leases.all().await.ok()?.iter().filter(renewed).map(held).collect()
+        let renewed = async || {
+            let leases: Held =
+                self.leases.all().await.ok()?.iter().filter(is_renewed).map(held).collect::<Option<_>>()?;
+            (leases.len() >= count).then_some(leases)
+        };
+        wait_until_async(&format!("{count} instances to renew their leases"), RENEWED_WITHIN, renewed).await
     }
 
     /// Waits until those who live hold so many lanes each, in order, every lane is held once, and nothing else is on its way.
     pub async fn wait_for_spread(&self, counts: &[usize]) -> anyhow::Result<()> {
         let spread = async || {
-            let leases = self.leases_of_living().await?;
+            let leases = self.leases_of_living(counts.len()).await.ok()?;
             let mut held: Vec<usize> = leases.values().map(BTreeMap::len).collect();
             held.sort_unstable();
             (held == counts && leases.values().flat_map(BTreeMap::values).all(|is_held| *is_held)).then_some(())
         };
         let waited = wait_until_async(&format!("a spread of {counts:?}"), PATIENCE, spread).await;
         if waited.is_err() {
-            anyhow::bail!("no spread of {counts:?}: {:?}\n{}", self.leases_of_living().await, self.outputs());
+            let living = self.leases_of_living(counts.len()).await;
+            anyhow::bail!("no spread of {counts:?}: {living:?} of {:?}\n{}", self.leases().await, self.outputs());
         }
         Ok(())
     }
