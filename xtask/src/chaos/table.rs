@@ -29,16 +29,7 @@ impl Table {
     pub fn print(&self) {
         for (name, scenario) in &self.0 {
             println!("\n{name}: {} rounds, {} failed", scenario.rounds, scenario.failed);
-            for (what, (count, longest_ms)) in &scenario.seen {
-                println!("{count:>10}  {what:<44}longest wait {}", seconds(*longest_ms));
-            }
-            for (what, all) in &scenario.took {
-                let mut sorted = all.clone();
-                sorted.sort_unstable();
-                let at = |index: usize| seconds(sorted.get(index).copied().unwrap_or(0));
-                let (median, last) = (sorted.len() / 2, sorted.len().saturating_sub(1));
-                println!("{:>10}  {what:<44}min {} median {} max {}", sorted.len(), at(0), at(median), at(last));
-            }
+            scenario.lines().for_each(|line| println!("{line}"));
         }
     }
 }
@@ -57,6 +48,23 @@ impl Scenario {
             ["chaos-took", what, took_ms] => self.took.entry((*what).to_owned()).or_default().push(number(took_ms)),
             _ => {}
         }
+    }
+
+    /// What was seen, then what took time, in columns.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let longest = self.seen.keys().chain(self.took.keys()).map(String::len).max();
+        let width = longest.unwrap_or(0) + 2;
+        let seen = self.seen.iter().map(move |(what, (count, longest_ms))| {
+            format!("{count:>10}  {what:<width$}longest wait {}", seconds(*longest_ms))
+        });
+        let took = self.took.iter().map(move |(what, all)| {
+            let mut sorted = all.clone();
+            sorted.sort_unstable();
+            let at = |index: usize| seconds(sorted.get(index).copied().unwrap_or(0));
+            let (median, last) = (sorted.len() / 2, sorted.len().saturating_sub(1));
+            format!("{:>10}  {what:<width$}min {} median {} max {}", sorted.len(), at(0), at(median), at(last))
+        });
+        seen.chain(took)
     }
 }
 
@@ -77,5 +85,15 @@ mod tests {
         assert_eq!((scenario.rounds, scenario.failed), (2, 1));
         assert_eq!(scenario.seen["POST 201"], (5, 70));
         assert_eq!(scenario.took["well again"], [900]);
+    }
+
+    #[test]
+    fn the_longest_name_stands_apart_from_its_figures() {
+        let mut table = Table::default();
+        let what = "until well after whatever happened, of_a_failure_with_a_long_name";
+        table.add("long", &format!("chaos-saw\tPOST 201\t3\t40\nchaos-took\t{what}\t900\n"), true);
+        let lines: Vec<String> = table.0["long"].lines().collect();
+        assert_eq!(lines[0], format!("         3  {:<1$}  longest wait 0.040 s", "POST 201", what.len()));
+        assert_eq!(lines[1], format!("         1  {what}  min 0.900 s median 0.900 s max 0.900 s"));
     }
 }
