@@ -5,18 +5,19 @@
 mod answers;
 mod belief;
 mod fills;
+mod moment;
 mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use rand::{RngExt, rngs::StdRng};
 
-pub(crate) use belief::Surroundings;
+pub(crate) use moment::{Moment, Surroundings};
 pub(crate) use rules::ReaderRules;
 
 use super::{
     Violation,
-    log::{Log, pick},
+    log::pick,
     store::{NODES, SimulatedStore},
 };
 use crate::{
@@ -135,42 +136,25 @@ impl Query {
     }
 
     /// Something happens at the far end. An answer, if there is one, is checked against the fold.
-    pub(crate) fn happen(
-        &mut self,
-        rng: &mut StdRng,
-        now_ms: u64,
-        store: &SimulatedStore,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
-        self.settle_belief(store, log, surroundings);
-        self.check_claim(now_ms, store, log, surroundings)?;
+    pub(crate) fn happen(&mut self, rng: &mut StdRng, moment: &Moment<'_>) -> Result<(), Violation> {
+        self.settle_belief(moment);
+        self.check_claim(moment)?;
+        let Moment { now_ms, store, surroundings, .. } = *moment;
         match rng.random_range(0..1_000) {
             0..430 => self.deliver(rng, now_ms, store),
             430..460 => self.lose_notices(rng),
             460..468 => self.disconnect(),
             468..474 => self.restart(store),
             474..570 => self.go_on_with_a_progress_read(rng, store),
-            570..720 => return self.read(rng, now_ms, store, log, surroundings),
-            _ => return self.go_on_with_a_fill(rng, now_ms, store, log, surroundings),
+            570..720 => return self.read(rng, moment),
+            _ => return self.go_on_with_a_fill(rng, moment),
         }
         if surroundings.damaged.is_empty() { self.check_knowledge(now_ms) } else { Ok(()) }
     }
 
     /// A reader comes, or a fill goes on.
-    pub(crate) fn serve(
-        &mut self,
-        rng: &mut StdRng,
-        now_ms: u64,
-        store: &SimulatedStore,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
-        if rng.random_bool(0.3) {
-            self.read(rng, now_ms, store, log, surroundings)
-        } else {
-            self.go_on_with_a_fill(rng, now_ms, store, log, surroundings)
-        }
+    pub(crate) fn serve(&mut self, rng: &mut StdRng, moment: &Moment<'_>) -> Result<(), Violation> {
+        if rng.random_bool(0.3) { self.read(rng, moment) } else { self.go_on_with_a_fill(rng, moment) }
     }
 
     fn deliver(&mut self, rng: &mut StdRng, now_ms: u64, store: &SimulatedStore) {

@@ -16,7 +16,7 @@ use super::{
     Switches, Violation,
     driver::Driver,
     log::Log,
-    readers::{Query, Sent, Surroundings},
+    readers::{Moment, Query, Sent, Surroundings},
     store::{Put, SYNC_PERIOD_MS, SimulatedStore, StoreMode},
 };
 use crate::{
@@ -68,7 +68,7 @@ pub(crate) struct World {
 type Checked = Result<(), Violation>;
 
 /// Something that a query does.
-type Happening = fn(&mut Query, &mut StdRng, u64, &SimulatedStore, &Log, &Surroundings<'_>) -> Checked;
+type Happening = fn(&mut Query, &mut StdRng, &Moment<'_>) -> Checked;
 
 impl World {
     pub(crate) fn new(seed: u64, switches: Switches, is_traced: bool) -> Self {
@@ -221,7 +221,7 @@ impl World {
             damaged,
             bucket_facts: self.bounds.bucket_facts,
         };
-        does(&mut queries[lane], rng, *now_ms, store, log, &surroundings)
+        does(&mut queries[lane], rng, &Moment { now_ms: *now_ms, store, log, surroundings })
     }
 
     fn heartbeat(&mut self) {

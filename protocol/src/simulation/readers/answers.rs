@@ -4,24 +4,18 @@ use ledger::{AccountKey, BusinessDate, Grain, WindowKey};
 use rand::{RngExt, rngs::StdRng};
 
 use super::{
-    Query, Surroundings,
+    Moment, Query, Surroundings,
     fills::{Fill, Read, Value},
 };
 use crate::{
     notice::Changed,
     query::{EntryKey, Reading, Stamp},
-    simulation::{Violation, log::Log, log::pick, store::SimulatedStore, truth::Truth},
+    simulation::{Violation, log::Log, log::pick, truth::Truth},
 };
 
 impl Query {
-    pub(super) fn read(
-        &mut self,
-        rng: &mut StdRng,
-        now_ms: u64,
-        store: &SimulatedStore,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
+    pub(super) fn read(&mut self, rng: &mut StdRng, moment: &Moment<'_>) -> Result<(), Violation> {
+        let Moment { now_ms, store, log, .. } = *moment;
         let truth = &log.truths[usize::from(self.partition)];
         let Some((account, date)) = truth.some_window(rng) else { return Ok(()) };
         let key = EntryKey { account, until: date, representation: () };
@@ -30,22 +24,20 @@ impl Query {
             let ticket = self.lane.begin_progress_read();
             self.lane.finish_progress_read(ticket, store.partition_state(self.partition).progress.as_ref());
         }
-        // Where commits are wholes, and no stopped account holds the checkpoint, there are none.
-        let has_replays = !surroundings.damaged.is_empty();
         let is_believed = !self.belief.is_doubted();
         let reading = self.lane.read(&key, minimum, now_ms);
-        self.check_withheld(&key, &reading, surroundings)?;
+        self.check_withheld(&key, &reading, moment)?;
         match reading {
             Reading::Cached(value, stamp) => {
                 if is_believed {
-                    self.check_silence(&key, Some(&value), stamp, (now_ms, store), has_replays)?;
+                    self.check_silence(&key, Some(&value), stamp, moment)?;
                     self.check_completeness(stamp, now_ms)?;
-                    self.answer(&key, &value, (stamp, minimum), log, surroundings)?;
+                    self.answer(&key, &value, stamp, minimum, moment)?;
                 }
             }
             Reading::Fill(ticket) => {
                 if is_believed {
-                    self.check_silence(&key, None, ticket.stamp(), (now_ms, store), has_replays)?;
+                    self.check_silence(&key, None, ticket.stamp(), moment)?;
                     self.check_completeness(ticket.stamp(), now_ms)?;
                 }
                 self.fills.push(Fill { ticket, minimum, is_believed, read: Read::Nothing });
@@ -97,13 +89,13 @@ impl Query {
         &self,
         key: &EntryKey<()>,
         reading: &Reading<(), Value>,
-        surroundings: &Surroundings<'_>,
+        moment: &Moment<'_>,
     ) -> Result<(), Violation> {
         let is_stopped = matches!(reading, Reading::Stopped);
         let last = self.last_heard.as_ref();
         let is_refused = last.is_some_and(|notice| notice.changed == Changed::Refused);
         let must_stop = is_refused || last.is_some_and(|notice| notice.stopped.contains(&key.account));
-        let may_stop = is_refused || surroundings.damaged.contains(&key.account);
+        let may_stop = is_refused || moment.surroundings.damaged.contains(&key.account);
         if is_stopped && !may_stop {
             return Err(Violation(format!("{:?} is said to be stopped", key.account)));
         }
@@ -122,16 +114,18 @@ impl Query {
         key: &EntryKey<()>,
         cached: Option<&Value>,
         stamp: Stamp,
-        (now_ms, store): (u64, &SimulatedStore),
-        has_replays: bool,
+        moment: &Moment<'_>,
     ) -> Result<(), Violation> {
+        let Moment { now_ms, store, surroundings, .. } = *moment;
         if self.is_told(now_ms) {
             return Ok(());
         }
         let stored = store.partition_state(self.partition).progress.map_or(0, |progress| progress.sequence);
         let (applied, _) = store.account_view(&key.account, &[]);
         let is_older = cached.is_some_and(|value| value.applied < applied);
-        // A replay may have lowered the position.
+        // A replay may have lowered the position. Where commits are wholes, and no stopped account holds the checkpoint, there
+        // are none.
+        let has_replays = !surroundings.damaged.is_empty();
         if is_older || (self.is_atomic && !has_replays && stamp.position < stored) {
             return Err(Violation(format!("in silence {:?} is told of {stamp:?}, stored is {stored}", key.account)));
         }
@@ -158,11 +152,12 @@ impl Query {
         &mut self,
         key: &EntryKey<()>,
         value: &Value,
-        (stamp, minimum): (Stamp, u64),
-        log: &Log,
-        surroundings: &Surroundings<'_>,
+        stamp: Stamp,
+        minimum: u64,
+        moment: &Moment<'_>,
     ) -> Result<(), Violation> {
-        if surroundings.is_doomed || surroundings.damaged.contains(&key.account) {
+        let Surroundings { is_doomed, damaged, .. } = moment.surroundings;
+        if is_doomed || damaged.contains(&key.account) {
             return Ok(());
         }
         if stamp.position < minimum {
@@ -170,22 +165,17 @@ impl Query {
             return Err(Violation(format!("a reader who demands {minimum} is told of {what}")));
         }
         self.last_position = self.last_position.max(stamp.position);
-        self.check_value(key, value, stamp, log, surroundings)
+        self.check_value(key, value, stamp, moment)
     }
 
     /// What is kept holds everything up to the position that it would be answered with.
-    pub(super) fn check_cache(
-        &self,
-        stamp: Stamp,
-        now_ms: u64,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
+    pub(super) fn check_cache(&self, stamp: Stamp, moment: &Moment<'_>) -> Result<(), Violation> {
+        let Moment { now_ms, log, surroundings, .. } = *moment;
         let windows = log.truths[usize::from(self.partition)].touched.values().flatten();
         for (account, date) in windows.filter(|(account, _)| !surroundings.damaged.contains(account)) {
             let key = EntryKey { account: account.clone(), until: *date, representation: () };
             if let Some(value) = self.lane.peek(&key, now_ms) {
-                self.check_value(&key, value, stamp, log, surroundings)?;
+                self.check_value(&key, value, stamp, moment)?;
             }
         }
         Ok(())
@@ -196,9 +186,9 @@ impl Query {
         key: &EntryKey<()>,
         value: &Value,
         stamp: Stamp,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
+        moment: &Moment<'_>,
     ) -> Result<(), Violation> {
+        let Moment { log, surroundings, .. } = *moment;
         let truth = &log.truths[usize::from(self.partition)];
         let expected = truth.value(key, value.applied.unwrap_or(0).max(stamp.position));
         if value.holds(&expected) || (surroundings.has_forgotten && truth.is_between(key, value, stamp.position)) {

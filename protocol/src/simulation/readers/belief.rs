@@ -5,30 +5,11 @@
 //! of one that knows. A worker that does not know may claim what is not there, to readers and in the store: then until one
 //! that knows is heard at or above that claim. Answers begun in that stretch are not looked at.
 
-use std::collections::BTreeSet;
-
-use ledger::AccountKey;
-
-use super::{Query, Sent};
+use super::{Moment, Query, Sent, Surroundings};
 use crate::simulation::{
     Violation,
-    log::Log,
     store::{NODES, SimulatedStore},
 };
-
-/// What the world knows of a lane.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Surroundings<'a> {
-    /// A worker lives that has not heard that the store forgot rows.
-    pub(crate) has_unknowing: bool,
-    /// The store commits step by step and has forgotten rows.
-    pub(crate) has_forgotten: bool,
-    /// The store was filled from what the log has lost.
-    pub(crate) is_doomed: bool,
-    /// Accounts whose rows were damaged.
-    pub(crate) damaged: &'a BTreeSet<AccountKey>,
-    pub(crate) bucket_facts: u64,
-}
 
 /// Whether answers are believed, and what the query should have heard.
 #[derive(Debug, Default)]
@@ -125,37 +106,32 @@ impl Query {
     }
 
     /// Ends the doubt where it has to end.
-    pub(super) fn settle_belief(&mut self, store: &SimulatedStore, log: &Log, surroundings: &Surroundings<'_>) {
+    pub(super) fn settle_belief(&mut self, moment: &Moment<'_>) {
         let Some(doubt) = self.belief.doubt else { return };
-        let knows = |sent: &Sent| sent.generations == store.generations();
+        let knows = |sent: &Sent| sent.generations == moment.store.generations();
         let inbox_is_empty = self.inboxes.values().all(std::collections::VecDeque::is_empty);
         let is_told = doubt.has_heard || (inbox_is_empty && !doubt.has_missed);
         let is_over = doubt.is_restarted
             && is_told
-            && !surroundings.has_unknowing
+            && !moment.surroundings.has_unknowing
             && self.progress_reads.is_empty()
             && self.inboxes.values().flatten().all(knows)
-            && (!doubt.until_true || progress_is_true(self.partition, store, log, surroundings));
+            && (!doubt.until_true || progress_is_true(self.partition, moment));
         if is_over {
             self.belief.doubt = None;
         }
     }
 
     /// Whoever came now would be told of a position that the store holds, after it has forgotten rows, too.
-    pub(super) fn check_claim(
-        &self,
-        now_ms: u64,
-        store: &SimulatedStore,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
-        if !surroundings.has_forgotten || surroundings.is_doomed || self.belief.is_doubted() {
+    pub(super) fn check_claim(&self, moment: &Moment<'_>) -> Result<(), Violation> {
+        let Surroundings { has_forgotten, is_doomed, .. } = moment.surroundings;
+        if !has_forgotten || is_doomed || self.belief.is_doubted() {
             return Ok(());
         }
-        let stamp = self.lane.stamp(now_ms);
-        let complete = holds_all(self.partition, stamp.position, store, log, surroundings);
+        let stamp = self.lane.stamp(moment.now_ms);
+        let complete = holds_all(self.partition, stamp.position, moment);
         complete.map_err(|what| Violation(format!("a query claims {stamp:?}, and the store lacks of it: {what}")))?;
-        self.check_cache(stamp, now_ms, log, surroundings)
+        self.check_cache(stamp, moment)
     }
 
     /// Whoever has heard all that was announced knows the highest position of it. (Where a commit is a whole and no
@@ -172,19 +148,14 @@ impl Query {
     }
 }
 
-fn progress_is_true(partition: u16, store: &SimulatedStore, log: &Log, surroundings: &Surroundings<'_>) -> bool {
-    let progress = store.partition_state(partition).progress.map_or(0, |progress| progress.sequence);
-    holds_all(partition, progress, store, log, surroundings).is_ok()
+fn progress_is_true(partition: u16, moment: &Moment<'_>) -> bool {
+    let progress = moment.store.partition_state(partition).progress.map_or(0, |progress| progress.sequence);
+    holds_all(partition, progress, moment).is_ok()
 }
 
 /// Whether the store holds everything of a lane up to a sequence.
-fn holds_all(
-    partition: u16,
-    upto: u64,
-    store: &SimulatedStore,
-    log: &Log,
-    surroundings: &Surroundings<'_>,
-) -> Result<(), String> {
+fn holds_all(partition: u16, upto: u64, moment: &Moment<'_>) -> Result<(), String> {
+    let Moment { store, log, surroundings, .. } = moment;
     let truth = &log.truths[usize::from(partition)];
     truth.check_complete(store.current(), upto, surroundings.bucket_facts, surroundings.damaged)
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use ledger::{BusinessDate, Grain, Place, RowKey, Totals, WindowKey};
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Query, ReaderRules, Surroundings};
+use super::{Moment, Query, ReaderRules};
 use crate::{
     query::{EntryKey, FillOutcome, FillTicket},
-    simulation::{Violation, log::Log, store::SimulatedStore},
+    simulation::{Violation, store::SimulatedStore},
 };
 
 /// An account's day rows up to some date, and the launches of that date, as read.
@@ -101,28 +101,21 @@ fn rows(store: &SimulatedStore, key: &EntryKey<()>, from: BusinessDate, to: Busi
 }
 
 impl Query {
-    pub(super) fn go_on_with_a_fill(
-        &mut self,
-        rng: &mut StdRng,
-        now_ms: u64,
-        store: &SimulatedStore,
-        log: &Log,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<(), Violation> {
+    pub(super) fn go_on_with_a_fill(&mut self, rng: &mut StdRng, moment: &Moment<'_>) -> Result<(), Violation> {
         if self.fills.is_empty() {
             return Ok(());
         }
         let index = rng.random_range(0..self.fills.len());
         let fill = &mut self.fills[index];
         let Read::All(value) = &fill.read else {
-            fill.read_on(store, self.is_atomic, self.rules);
+            fill.read_on(moment.store, self.is_atomic, self.rules);
             return Ok(());
         };
         let value = value.clone();
         let Fill { ticket, minimum, is_believed, .. } = self.fills.swap_remove(index);
         let key = ticket.key().clone();
-        match self.lane.finish_fill(ticket, Some((value.clone(), 100)), now_ms) {
-            FillOutcome::Answer(stamp) if is_believed => self.answer(&key, &value, (stamp, minimum), log, surroundings),
+        match self.lane.finish_fill(ticket, Some((value.clone(), 100)), moment.now_ms) {
+            FillOutcome::Answer(stamp) if is_believed => self.answer(&key, &value, stamp, minimum, moment),
             FillOutcome::Answer(_) | FillOutcome::Again => Ok(()),
         }
     }
