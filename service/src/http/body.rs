@@ -1,16 +1,12 @@
 //! Reading a request's body with bounds on size and patience.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use axum::{BoxError, body::Body};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body as _, Frame, Incoming};
 use tokio::time::{Instant, timeout};
 
 use crate::problem::{Problem, kinds};
@@ -32,100 +28,43 @@ impl Default for Pace {
     }
 }
 
+/// An answer's body: there as a whole (left), or from the router (right).
+pub(super) type AnswerBody = Either<Full<Bytes>, Body>;
+
 /// A request's body: as the connection reads it, or as the router passes it on.
-pub enum RequestBody {
-    /// From the connection.
-    Incoming(Incoming),
-    /// From the router.
-    Routed(Body),
-}
+pub struct RequestBody(Either<Incoming, Body>);
 
 impl RequestBody {
     /// How long it is, if its head tells.
     pub fn length_bytes(&self) -> Option<u64> {
-        self.size_hint().exact()
+        self.0.size_hint().exact()
+    }
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        Self(Either::Left(body))
     }
 }
 
 impl From<Body> for RequestBody {
     fn from(body: Body) -> Self {
-        Self::Routed(body)
+        Self(Either::Right(body))
     }
 }
 
 impl From<RequestBody> for Body {
-    fn from(body: RequestBody) -> Self {
+    fn from(RequestBody(body): RequestBody) -> Self {
         match body {
-            RequestBody::Incoming(body) => Self::new(body),
-            RequestBody::Routed(body) => body,
-        }
-    }
-}
-
-impl hyper::body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut *self {
-            Self::Incoming(body) => Pin::new(body).poll_frame(context).map_err(BoxError::from),
-            Self::Routed(body) => Pin::new(body).poll_frame(context).map_err(BoxError::from),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Incoming(body) => body.is_end_stream(),
-            Self::Routed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Incoming(body) => body.size_hint(),
-            Self::Routed(body) => body.size_hint(),
-        }
-    }
-}
-
-/// An answer's body: there as a whole, or from the router.
-pub(super) enum AnswerBody {
-    Whole(Full<Bytes>),
-    Routed(Body),
-}
-
-impl hyper::body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match &mut *self {
-            Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
-            Self::Routed(body) => Pin::new(body).poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_end_stream(),
-            Self::Routed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Routed(body) => body.size_hint(),
+            Either::Left(body) => Self::new(body),
+            Either::Right(body) => body,
         }
     }
 }
 
 /// A body read frame by frame.
 pub struct BodyReader {
-    body: RequestBody,
+    body: Either<Incoming, Body>,
     pace: Pace,
     waited: Duration,
     received_bytes: usize,
@@ -133,7 +72,7 @@ pub struct BodyReader {
 
 impl BodyReader {
     /// A reader that has read nothing.
-    pub fn new(body: RequestBody, pace: Pace) -> Self {
+    pub fn new(RequestBody(body): RequestBody, pace: Pace) -> Self {
         Self { body, pace, waited: Duration::ZERO, received_bytes: 0 }
     }
 

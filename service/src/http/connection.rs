@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::{
+    BoxError,
+    http::{HeaderValue, Request, Response, header},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::{
@@ -143,9 +146,9 @@ struct Answer {
 
 impl hyper::body::Body for Answer {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

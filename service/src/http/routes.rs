@@ -50,7 +50,7 @@ impl<S: ShortWay> Routes<S> {
             return self.by_router(request.map(Body::new)).await;
         }
         let begun = self.edge.begin(&request);
-        let request = request.map(RequestBody::Incoming);
+        let request = request.map(RequestBody::from);
         match catch_unwind(AssertUnwindSafe(|| self.short.take(request))) {
             Ok(Taken::Answered(answered)) => self.end(begun, Some(answered)),
             Ok(Taken::Waiting(answered)) => self.end(begun, AssertUnwindSafe(answered).catch_unwind().await.ok()),
@@ -61,7 +61,7 @@ impl<S: ShortWay> Routes<S> {
 
     async fn by_router(&self, request: Request<Body>) -> Response<AnswerBody> {
         let Ok(answer) = self.router.clone().call(request).await;
-        answer.map(AnswerBody::Routed)
+        answer.map(AnswerBody::Right)
     }
 
     /// Adds what every answer has; `None` of one whose handler panicked.
@@ -72,7 +72,7 @@ impl<S: ShortWay> Routes<S> {
             metrics.note_known(&self.short_route, S::ROUTE, status, elapsed);
         });
         note_emptiness(&mut answer);
-        answer.map(AnswerBody::Whole)
+        answer.map(AnswerBody::Left)
     }
 }
 
