@@ -4,6 +4,7 @@ mod answer;
 mod lane;
 mod message;
 mod queue;
+mod turns;
 
 use std::{
     fmt,
@@ -17,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
 use tokio::{
-    sync::{Semaphore, oneshot, watch},
+    sync::{oneshot, watch},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,7 @@ use tracing::error;
 use self::{
     lane::Lane,
     queue::{Bounds, LaneQueue, Refusal},
+    turns::Turns,
 };
 use crate::log::Log;
 
@@ -49,9 +51,10 @@ pub struct PublisherConfig {
     /// A message unacknowledged for this long is given up: its outcome is unknown. In milliseconds; far below the log's
     /// duplicate window of two minutes, inside which a repeated message is recognised.
     pub give_up_after_ms: u64,
-    /// Messages sent and not yet acknowledged, in each lane.
+    /// Messages sent and not yet acknowledged, in each lane; two where at least 64 KiB wait for the next.
     pub messages_in_flight: usize,
-    /// The same of all lanes together: enough that the log is never idle while an acknowledgement travels.
+    /// The same of all lanes together: enough that the log is never idle while an acknowledgement travels; eight of those for
+    /// which at least 64 KiB waited.
     pub all_messages_in_flight: usize,
     /// Longest wait of a lane for those of the others, in milliseconds. Turns come after the few messages before; where they do
     /// not, the log may not answer at all, and each lane must find that out by itself.
@@ -203,7 +206,7 @@ impl Publisher {
         let bounds = Bounds::new(&config, server_bytes);
         let closing = watch::Sender::new(None);
         let tasks = TaskTracker::new();
-        let turns = Arc::new(Semaphore::new(config.all_messages_in_flight.max(1)));
+        let turns = Arc::new(Turns::new(&config));
         let start_lane = |partition| {
             let queue = Arc::new(LaneQueue::new(bounds));
             let turns = Arc::clone(&turns);

@@ -6,7 +6,7 @@ use async_nats::{Subject, client::PublishErrorKind as SendErrorKind};
 use futures_util::StreamExt;
 use retry::Backoff;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 use tracing::{info, warn};
@@ -16,6 +16,7 @@ use super::{
     answer::Answer,
     message::{Message, not_sent},
     queue::LaneQueue,
+    turns::{Turn, Turns},
 };
 use crate::{client::ConnectionEvents, log::Log, subjects};
 
@@ -34,7 +35,7 @@ pub(super) struct Lane {
     log: Log,
     partition: u16,
     queue: Arc<LaneQueue>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     subject: Subject,
     inbox: String,
     answers: async_nats::Subscriber,
@@ -42,10 +43,8 @@ pub(super) struct Lane {
     closing: watch::Receiver<Option<Instant>>,
     in_flight: Vec<InFlight>,
     sent_messages: u64,
-    max_in_flight: usize,
     /// Batches of the last message; 0 once nothing waited.
     last_batches: usize,
-    turn_patience: Duration,
     ack_timeout: Duration,
     give_up_after: Duration,
 }
@@ -54,7 +53,7 @@ pub(super) struct Lane {
 struct InFlight {
     number: u64,
     /// Given back when the message has its outcome, or is in trouble.
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
     message: Message,
     started: Instant,
     /// When something must be done if no answer comes.
@@ -79,7 +78,7 @@ impl Lane {
         log: Log,
         partition: u16,
         queue: Arc<LaneQueue>,
-        turns: Arc<Semaphore>,
+        turns: Arc<Turns>,
         config: PublisherConfig,
         closing: watch::Receiver<Option<Instant>>,
     ) -> Result<Self, async_nats::SubscribeError> {
@@ -100,9 +99,7 @@ impl Lane {
             closing,
             in_flight: Vec::new(),
             sent_messages: 0,
-            max_in_flight: config.messages_in_flight.max(1),
             last_batches: 0,
-            turn_patience: Duration::from_millis(config.turn_patience_ms),
             ack_timeout: Duration::from_millis(config.ack_timeout_ms),
             give_up_after: Duration::from_millis(config.give_up_after_ms.max(config.ack_timeout_ms)),
         })
@@ -114,7 +111,7 @@ impl Lane {
             if self.in_flight.is_empty() && !self.queue.takes() {
                 self.probe().await;
             }
-            while self.in_flight.len() < self.max_in_flight && self.send_next().await {}
+            while self.may_send() && self.send_next().await {}
             let closing = *self.closing.borrow_and_update();
             if closing.is_some_and(|deadline| self.is_done(deadline)) {
                 return self.finish();
@@ -127,7 +124,7 @@ impl Lane {
 
     /// Waits for whatever comes first and acts on it; `false` when the client is closed and nothing will ever be answered.
     async fn wait(&mut self, closing: Option<Instant>) -> bool {
-        let may_send = self.in_flight.len() < self.max_in_flight && self.queue.takes();
+        let sends_from = self.turns.sends_from(self.in_flight.len()).filter(|_| self.queue.takes());
         let due = self.in_flight.iter().map(|message| message.due).min();
         // Cut off, with nothing on its way: no answer comes and the connection may be good, so that only another look helps.
         let look = (self.in_flight.is_empty() && !self.queue.takes()).then(Instant::now);
@@ -138,12 +135,19 @@ impl Lane {
                 Some(answer) => self.on_answer(&answer),
                 None => return false,
             },
-            () = self.queue.filled(), if may_send => {}
+            () = self.queue.filled(sends_from.unwrap_or(usize::MAX)), if sends_from.is_some() => {}
             Ok(()) = self.connection.changed() => self.send_all_again().await,
             Ok(()) = self.closing.changed() => {}
             () = sleep_until(deadline) => self.on_time().await,
         }
         true
+    }
+
+    /// Whether as much waits as the next message must have.
+    fn may_send(&self) -> bool {
+        self.turns
+            .sends_from(self.in_flight.len())
+            .is_some_and(|bytes| bytes == 1 || self.queue.waiting_bytes() >= bytes)
     }
 
     fn is_done(&self, deadline: Instant) -> bool {
@@ -164,19 +168,13 @@ impl Lane {
         }
     }
 
-    /// Waits until few enough messages of all lanes are on their way. The log stores one after the other, whatever their lanes: a
-    /// message sent sooner would only wait there, closed to those who come meanwhile.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        timeout(self.turn_patience, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()
-    }
-
     /// Sends the next message, if something waits and the lane is not in trouble.
     async fn send_next(&mut self) -> bool {
         if self.queue.waiting() == 0 {
             self.last_batches = 0;
             return false;
         }
-        let turn = self.turn().await;
+        let turn = self.turns.turn(self.queue.waiting_bytes()).await;
         if self.last_batches > 1 && self.in_flight.is_empty() {
             self.gather().await;
         }

@@ -70,8 +70,9 @@ struct State {
     waiting: VecDeque<Pending>,
     entries: usize,
     bytes: usize,
-    /// The task sleeps although it could send: the next batch wakes it. One wake a message, not one a batch.
-    asleep: bool,
+    /// The task sleeps although it could send: the batch that makes it so many bytes wakes it. One wake a message, not one a
+    /// batch.
+    wakes_at_bytes: Option<usize>,
     closed: bool,
     breaker: CircuitBreaker,
 }
@@ -82,7 +83,7 @@ impl LaneQueue {
             waiting: VecDeque::new(),
             entries: 0,
             bytes: 0,
-            asleep: false,
+            wakes_at_bytes: None,
             closed: false,
             breaker: CircuitBreaker::new(BREAKER),
         };
@@ -103,7 +104,7 @@ impl LaneQueue {
         (state.entries, state.bytes) = (entries, bytes);
         let (outcome, receipt) = oneshot::channel();
         state.waiting.push_back(Pending { batch, outcome });
-        let wake = std::mem::take(&mut state.asleep);
+        let wake = state.wakes_at_bytes.take_if(|wakes_at| bytes >= *wakes_at).is_some();
         drop(state);
         if wake {
             self.filled.notify_one();
@@ -121,7 +122,7 @@ impl LaneQueue {
         let mut state = self.lock();
         let fits = state.entries <= self.bounds.message_entries && state.bytes <= self.bounds.message_bytes;
         let taken = if fits { state.take_all() } else { state.take_up_to(&self.bounds) };
-        state.asleep = false;
+        state.wakes_at_bytes = None;
         drop(state);
         if !taken.is_empty() {
             self.room.notify_waiters();
@@ -129,16 +130,16 @@ impl LaneQueue {
         taken
     }
 
-    /// Waits until something can be taken. Cancel safe.
-    pub(super) async fn filled(&self) {
+    /// Waits until so many bytes can be taken. Cancel safe.
+    pub(super) async fn filled(&self, bytes: usize) {
         loop {
             let filled = self.filled.notified();
             {
                 let mut state = self.lock();
-                if !state.waiting.is_empty() {
+                if state.bytes >= bytes {
                     return;
                 }
-                state.asleep = true;
+                state.wakes_at_bytes = Some(bytes);
             }
             filled.await;
         }
@@ -192,6 +193,11 @@ impl LaneQueue {
     /// How many batches wait.
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiting.len()
+    }
+
+    /// How many bytes wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     /// When another attempt may succeed, in seconds.
