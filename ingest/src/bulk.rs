@@ -136,7 +136,7 @@ impl Bulk {
 
     fn already_known(&mut self, number: u64, partition: u16, known: Claim) {
         match known {
-            Claim::New => {}
+            Claim::New { .. } => {}
             Claim::Known { sequence } => self.report.duplicate(partition, sequence, 1),
             Claim::Conflict { sequence } => self.report.conflicts(partition, sequence, 1, &[number]),
             Claim::Pending { flight, same_content } => {

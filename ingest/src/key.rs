@@ -15,6 +15,15 @@ pub struct Claimed {
     pub content: Digest,
 }
 
+/// A launch claimed for a flight, with the number of its slot in the cache of recent launches: where to look first.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// What was claimed.
+    pub launch: Claimed,
+    /// The slot that it had when it was claimed. It may be another's by now, if the cache has forgotten everything meanwhile.
+    pub slot: u32,
+}
+
 /// The digest of (tenant, account, date, id).
 pub fn key_digest(tenant: &Tenant, account: &Account, date: BusinessDate, id: &LaunchId) -> Digest {
     let mut key = KeyBytes { bytes: [0; MAX_KEY_BYTES], used: 0 };
@@ -40,9 +49,9 @@ impl KeyBytes {
 }
 
 /// The message id of a batch: over the key and content of every entry, in order.
-pub fn packed_message_id(claimed: &[Claimed]) -> MessageId {
-    let mut bytes = Vec::with_capacity(claimed.len() * 32);
-    for launch in claimed {
+pub fn packed_message_id(held: &[Held]) -> MessageId {
+    let mut bytes = Vec::with_capacity(held.len() * 32);
+    for Held { launch, .. } in held {
         bytes.extend_from_slice(&launch.key.0);
         bytes.extend_from_slice(&launch.content.0);
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     flight::{Cause, Failure, Flight, Outcome},
-    key::Claimed,
+    key::Held,
     metrics::Metrics,
     recent::Recent,
 };
@@ -32,7 +32,7 @@ pub struct Lanes {
 pub struct Claims {
     recent: Arc<Recent>,
     flight: Arc<Flight>,
-    launches: Vec<Claimed>,
+    launches: Vec<Held>,
     settled: bool,
 }
 
@@ -48,12 +48,12 @@ impl Claims {
     }
 
     /// The launches in the order in which they were claimed.
-    pub fn launches(&self) -> &[Claimed] {
+    pub fn launches(&self) -> &[Held] {
         &self.launches
     }
 
     /// Notes a launch that was claimed for this flight.
-    pub fn push(&mut self, launch: Claimed) {
+    pub fn push(&mut self, launch: Held) {
         self.launches.push(launch);
     }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::{
     flight::{Flight, Outcome},
-    key::Claimed,
+    key::{Claimed, Held},
 };
 
 mod flights;
@@ -60,7 +60,10 @@ impl Default for RecentConfig {
 #[derive(Clone, Debug)]
 pub enum Claim {
     /// Nothing: it is the claimer's to publish and to settle.
-    New,
+    New {
+        /// Where the cache keeps it.
+        slot: u32,
+    },
     /// Accepted before, with the same content.
     Known {
         /// Stream sequence of the first one.
@@ -105,21 +108,29 @@ impl Recent {
     }
 
     /// Claims many launches, each for the flight that `flight_of` its index gives (those without one are left out), as
-    /// if one after the other. Returns the answers that are not [`Claim::New`], in order, with their indexes.
+    /// if one after the other. Returns the answers that are not [`Claim::New`], in order, with their indexes; of the others
+    /// `slots` gets, by the index, where the cache keeps them.
     pub fn claim_all<'f>(
         &self,
         launches: &[Claimed],
         flight_of: impl Fn(usize) -> Option<&'f Arc<Flight>>,
+        slots: &mut Vec<u32>,
     ) -> Vec<(usize, Claim)> {
         let mut known = Vec::new();
-        self.each(launches, |shard, index| {
-            let Some(flight) = flight_of(index) else { return };
-            self.flights.list(flight);
-            match self.claim_in(shard, launches[index], flight) {
-                Claim::New => {}
-                claim => known.push((index, claim)),
-            }
-        });
+        slots.clear();
+        slots.resize(launches.len(), 0);
+        self.each(
+            launches,
+            |launch| launch.key,
+            |shard, index| {
+                let Some(flight) = flight_of(index) else { return };
+                self.flights.list(flight);
+                match self.claim_in(shard, launches[index], flight) {
+                    Claim::New { slot } => slots[index] = slot,
+                    claim => known.push((index, claim)),
+                }
+            },
+        );
         known.sort_unstable_by_key(|(index, _)| *index);
         known
     }
@@ -139,16 +150,16 @@ impl Recent {
 
     /// Ends the claims of `flight` and wakes who waits for it. Claims are released or turned into memory before the
     /// outcome is told, so that whoever asks again after waiting finds the new state.
-    pub fn settle(&self, flight: &Arc<Flight>, launches: &[Claimed], outcome: Outcome) {
-        match outcome {
-            Outcome::Published { sequence } => {
-                self.each(launches, |shard, index| self.note_end(shard.accept(launches[index], sequence)));
-            }
-            Outcome::NotSent(_) => self.each(launches, |shard, index| shard.release(launches[index].key, flight)),
-            Outcome::Unknown(_) => self.each(launches, |shard, index| {
-                shard.doubt(launches[index].key, flight, || self.keeps_one_more_unknown());
-            }),
-        }
+    pub fn settle(&self, flight: &Arc<Flight>, held: &[Held], outcome: Outcome) {
+        self.each(
+            held,
+            |held| held.launch.key,
+            |shard, index| match outcome {
+                Outcome::Published { sequence } => self.note_end(shard.accept_held(held[index], flight, sequence)),
+                Outcome::NotSent(_) => shard.release(held[index], flight),
+                Outcome::Unknown(_) => shard.doubt(held[index], flight, || self.keeps_one_more_unknown()),
+            },
+        );
         flight.settle(outcome);
         self.flights.strike(flight);
     }
@@ -184,12 +195,12 @@ impl Recent {
     }
 
     /// Acts on each launch by its index, in order within each shard.
-    fn each(&self, launches: &[Claimed], mut act: impl FnMut(&mut Shard, usize)) {
+    fn each<L>(&self, launches: &[L], key: impl Fn(&L) -> Digest, mut act: impl FnMut(&mut Shard, usize)) {
         if let [launch] = launches {
-            return act(&mut self.shard(launch.key), 0);
+            return act(&mut self.shard(key(launch)), 0);
         }
         // One lock a shard instead of one a launch: between two locks the processor fetches no memory ahead.
-        let (order, ends) = by_shard(launches);
+        let (order, ends) = by_shard(launches, key);
         let mut start = 0;
         for (shard, end) in self.shards.iter().zip(ends) {
             if start < end {
@@ -210,9 +221,9 @@ fn shard_of(key: Digest) -> usize {
 }
 
 /// The indexes of the launches, shard by shard, in order within each; and where each shard's end.
-fn by_shard(launches: &[Claimed]) -> (Vec<usize>, [usize; SHARDS]) {
+fn by_shard<L>(launches: &[L], key: impl Fn(&L) -> Digest) -> (Vec<usize>, [usize; SHARDS]) {
     let mut ends = [0; SHARDS];
-    launches.iter().for_each(|launch| ends[shard_of(launch.key)] += 1);
+    launches.iter().for_each(|launch| ends[shard_of(key(launch))] += 1);
     let (mut next, mut total) = ([0; SHARDS], 0);
     for (start, end) in next.iter_mut().zip(&mut ends) {
         *start = total;
@@ -221,7 +232,7 @@ fn by_shard(launches: &[Claimed]) -> (Vec<usize>, [usize; SHARDS]) {
     }
     let mut order = vec![0; launches.len()];
     for (index, launch) in launches.iter().enumerate() {
-        let place = &mut next[shard_of(launch.key)];
+        let place = &mut next[shard_of(key(launch))];
         order[*place] = index;
         *place += 1;
     }

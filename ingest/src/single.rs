@@ -7,7 +7,7 @@ use protocol::position::LanePosition;
 
 use crate::{
     flight::{Cause, Failure, Outcome},
-    key::{Claimed, key_digest},
+    key::{Claimed, Held, key_digest},
     made_id::make_id,
     publish::Claims,
     recent::Claim,
@@ -121,8 +121,8 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
         let (flight, same_content) = match shared.lanes.recent.claim(claimed, claims.flight()) {
             Claim::Known { sequence } => return Booked::Duplicate(shared.position(partition, sequence)),
             Claim::Conflict { sequence } => return Booked::Conflict(shared.position(partition, sequence)),
-            Claim::New => {
-                claims.push(claimed);
+            Claim::New { slot } => {
+                claims.push(Held { launch: claimed, slot });
                 return publish(shared, launch, key, partition, claims).await;
             }
             Claim::Pending { flight, same_content } => (flight, same_content),

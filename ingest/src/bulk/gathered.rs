@@ -6,7 +6,7 @@
 
 use super::OpenBatch;
 use crate::{
-    key::Claimed,
+    key::{Claimed, Held},
     recent::{Claim, Recent},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Line {
 pub(super) struct Gathered {
     launches: Vec<Claimed>,
     lines: Vec<Line>,
+    /// Of those that were claimed last.
+    slots: Vec<u32>,
 }
 
 impl Gathered {
@@ -52,26 +54,26 @@ impl Gathered {
 
     /// Claims them for the batches in which they stand, by partition in `open`; those that are not new leave their batch
     /// and are returned, in order.
-    pub(super) fn claim(&self, recent: &Recent, open: &mut [Option<OpenBatch>]) -> Vec<(Line, Claim)> {
+    pub(super) fn claim(&mut self, recent: &Recent, open: &mut [Option<OpenBatch>]) -> Vec<(Line, Claim)> {
         let known = self.claim_all(recent, open);
         open.iter_mut().flatten().for_each(OpenBatch::reserve);
         let mut leaving = known.iter().map(|(index, _)| *index).peekable();
-        for (index, (launch, line)) in self.launches.iter().zip(&self.lines).enumerate() {
+        for (index, ((launch, line), slot)) in self.launches.iter().zip(&self.lines).zip(&self.slots).enumerate() {
             if leaving.next_if_eq(&index).is_none()
                 && let Some(batch) = &mut open[usize::from(line.partition)]
             {
-                batch.keep(*launch, line);
+                batch.keep(Held { launch: *launch, slot: *slot }, line);
             }
         }
         open.iter_mut().flatten().for_each(OpenBatch::drop_known);
         known.into_iter().map(|(index, claim)| (self.lines[index], claim)).collect()
     }
 
-    fn claim_all(&self, recent: &Recent, open: &[Option<OpenBatch>]) -> Vec<(usize, Claim)> {
+    fn claim_all(&mut self, recent: &Recent, open: &[Option<OpenBatch>]) -> Vec<(usize, Claim)> {
         let flight_of = |index: usize| {
             let partition = usize::from(self.lines[index].partition);
             open[partition].as_ref().map(|batch| batch.claims.flight())
         };
-        recent.claim_all(&self.launches, flight_of)
+        recent.claim_all(&self.launches, flight_of, &mut self.slots)
     }
 }

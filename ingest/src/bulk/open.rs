@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::gathered::Line;
-use crate::{config::BodyConfig, key::Claimed, publish::Claims};
+use crate::{config::BodyConfig, key::Held, publish::Claims};
 
 /// Lines of one lane that will travel together.
 pub(super) struct OpenBatch {
@@ -43,7 +43,7 @@ impl OpenBatch {
     }
 
     /// The next gathered line is new. It moves to where those before it were, that were not.
-    pub(super) fn keep(&mut self, launch: Claimed, line: &Line) {
+    pub(super) fn keep(&mut self, launch: Held, line: &Line) {
         if self.claims.launches().is_empty() {
             self.first_line = line.number;
             self.begun = Instant::now();

@@ -15,7 +15,10 @@ use ledger::Digest;
 use tokio::time::Instant;
 
 use super::{Claim, flights::Flights};
-use crate::{flight::Flight, key::Claimed};
+use crate::{
+    flight::Flight,
+    key::{Claimed, Held},
+};
 
 /// Slots with which a shard begins, if it may have as many: it need not grow to them step by step.
 const FIRST_SLOTS: usize = 16_384;
@@ -80,8 +83,8 @@ impl Shard {
     ) -> Claiming {
         let own = hash(launch.key, self.seed);
         let Some(slot) = self.find(own, launch.key) else {
-            self.insert(own, Slot { launch, state: State::OnItsWay(flight.number()) });
-            return (Claim::New, false);
+            let slot = self.insert(own, Slot { launch, state: State::OnItsWay(flight.number()) });
+            return (Claim::New { slot }, false);
         };
         let known = self.slots[at(slot)];
         let same_content = known.launch.content == launch.content;
@@ -108,7 +111,7 @@ impl Shard {
             Some(age) if age >= ttl => self.take_over(slot, launch, flight),
             Some(_) if same_content => {
                 self.slots[at(slot)].state = State::OnItsWay(flight.number());
-                (Claim::New, false)
+                (Claim::New { slot }, false)
             }
             _ => (Claim::Pending { flight: current, same_content }, false),
         }
@@ -117,7 +120,7 @@ impl Shard {
     /// Nothing of what was claimed before can still arrive.
     fn take_over(&mut self, slot: u32, launch: Claimed, flight: &Arc<Flight>) -> Claiming {
         self.slots[at(slot)] = Slot { launch, state: State::OnItsWay(flight.number()) };
-        (Claim::New, self.unknown.remove(&slot).is_some())
+        (Claim::New { slot }, self.unknown.remove(&slot).is_some())
     }
 
     /// The flight that a slot is claimed for; `None` if its claims have ended, which leaves no slot behind.
@@ -127,8 +130,8 @@ impl Shard {
     }
 
     /// The flight was not sent: its launch is free again, or of unknown outcome as before.
-    pub(super) fn release(&mut self, key: Digest, flight: &Flight) {
-        let Some(slot) = self.claimed(key, flight) else { return };
+    pub(super) fn release(&mut self, held: Held, flight: &Flight) {
+        let Some(slot) = self.claimed(held, flight) else { return };
         match self.unknown.get(&slot) {
             Some(earlier) => self.slots[at(slot)].state = State::OnItsWay(earlier.number()),
             None => self.remove(slot),
@@ -136,8 +139,8 @@ impl Shard {
     }
 
     /// The flight's outcome is unknown: it is kept in the place of an earlier one, or if there is room for one more.
-    pub(super) fn doubt(&mut self, key: Digest, flight: &Arc<Flight>, has_room: impl FnOnce() -> bool) {
-        let Some(slot) = self.claimed(key, flight) else { return };
+    pub(super) fn doubt(&mut self, held: Held, flight: &Arc<Flight>, has_room: impl FnOnce() -> bool) {
+        let Some(slot) = self.claimed(held, flight) else { return };
         if self.unknown.contains_key(&slot) || has_room() {
             self.unknown.insert(slot, Arc::clone(flight));
         } else {
@@ -145,9 +148,24 @@ impl Shard {
         }
     }
 
-    fn claimed(&self, key: Digest, flight: &Flight) -> Option<u32> {
-        let slot = self.find(hash(key, self.seed), key)?;
-        (self.slots[at(slot)].state == State::OnItsWay(flight.number())).then_some(slot)
+    /// The slot of a launch that is still claimed for its flight.
+    fn claimed(&self, held: Held, flight: &Flight) -> Option<u32> {
+        let key = held.launch.key;
+        let is_claimed = |slot: &u32| {
+            let found = self.slots.get(at(*slot));
+            found.is_some_and(|slot| slot.state == State::OnItsWay(flight.number()) && slot.launch.key == key)
+        };
+        // The number saves a search of the index, whose parts are seldom in the processor's caches.
+        let searched = || self.find(hash(key, self.seed), key).filter(is_claimed);
+        Some(held.slot).filter(is_claimed).or_else(searched)
+    }
+
+    /// A launch that was claimed for this flight was published; else as [`Self::accept`].
+    pub(super) fn accept_held(&mut self, held: Held, flight: &Flight, sequence: u64) -> bool {
+        let Some(slot) = self.claimed(held, flight) else { return self.accept(held.launch, sequence) };
+        self.slots[at(slot)] = Slot { launch: held.launch, state: State::Accepted(sequence) };
+        self.count(slot);
+        !self.unknown.is_empty() && self.unknown.remove(&slot).is_some()
     }
 
     /// The launch was published. Of two acknowledged publishes of one key the first in the log counts. Returns whether an

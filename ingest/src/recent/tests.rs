@@ -11,6 +11,12 @@ fn cache(entries: usize) -> Recent {
     Recent::new(RecentConfig { entries, ..RecentConfig::default() })
 }
 
+/// Ends claims whose slots nobody knows.
+fn settle(recent: &Recent, flight: &Arc<Flight>, launches: &[Claimed], outcome: Outcome) {
+    let held: Vec<Held> = launches.iter().map(|launch| Held { launch: *launch, slot: u32::MAX }).collect();
+    recent.settle(flight, &held, outcome);
+}
+
 fn published(sequence: u64) -> Outcome {
     Outcome::Published { sequence }
 }
@@ -22,8 +28,8 @@ fn unknown() -> Outcome {
 #[test]
 fn what_was_published_is_known_or_a_conflict() {
     let (recent, flight) = (cache(1_000), Arc::default());
-    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
-    recent.settle(&flight, &[launch(1, 1)], published(9));
+    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New { .. }));
+    settle(&recent, &flight, &[launch(1, 1)], published(9));
     let other = Arc::default();
     assert!(matches!(recent.claim(launch(1, 1), &other), Claim::Known { sequence: 9 }));
     assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Conflict { sequence: 9 }));
@@ -34,8 +40,8 @@ fn what_was_published_is_known_or_a_conflict() {
 fn what_the_log_has_first_counts_though_it_is_read_last() {
     let (recent, flight, other) = (cache(1_000), Arc::default(), Arc::default());
     for (id, claimed) in [(1, launch(1, 2)), (2, launch(2, 2))] {
-        assert!(matches!(recent.claim(claimed, &flight), Claim::New), "the log's end is not read yet");
-        recent.settle(&flight, &[claimed], published(9));
+        assert!(matches!(recent.claim(claimed, &flight), Claim::New { .. }), "the log's end is not read yet");
+        settle(&recent, &flight, &[claimed], published(9));
         recent.warm(launch(id, id), 5);
         recent.warm(claimed, 9);
     }
@@ -48,28 +54,28 @@ fn what_the_log_has_first_counts_though_it_is_read_last() {
 #[test]
 fn what_is_on_its_way_is_pending_and_free_again_when_it_was_not_sent() {
     let (recent, flight) = (cache(1_000), Arc::<Flight>::default());
-    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
+    assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New { .. }));
     let other = Arc::default();
     assert!(matches!(recent.claim(launch(1, 1), &other), Claim::Pending { same_content: true, .. }));
     assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Pending { same_content: false, .. }));
-    recent.settle(&flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
-    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::New));
+    settle(&recent, &flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
+    assert!(matches!(recent.claim(launch(1, 2), &other), Claim::New { .. }));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_can_be_repeated_but_not_changed_until_its_time_is_over() {
     let (recent, flight) = (cache(1_000), Arc::<Flight>::default());
     recent.claim(launch(1, 1), &flight);
-    recent.settle(&flight, &[launch(1, 1)], unknown());
+    settle(&recent, &flight, &[launch(1, 1)], unknown());
     let other = Arc::default();
     assert!(matches!(recent.claim(launch(1, 2), &other), Claim::Pending { same_content: false, .. }));
-    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::New));
-    recent.settle(&flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
+    assert!(matches!(recent.claim(launch(1, 1), &other), Claim::New { .. }));
+    settle(&recent, &flight, &[launch(1, 1)], Outcome::NotSent(Failure::new(Cause::LogFull)));
     let third = Arc::default();
     assert!(matches!(recent.claim(launch(1, 1), &third), Claim::Pending { .. }), "the claim is the second flight's");
-    recent.settle(&other, &[launch(1, 1)], unknown());
+    settle(&recent, &other, &[launch(1, 1)], unknown());
     tokio::time::advance(Duration::from_secs(121)).await;
-    assert!(matches!(recent.claim(launch(1, 2), &third), Claim::New));
+    assert!(matches!(recent.claim(launch(1, 2), &third), Claim::New { .. }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,8 +84,8 @@ async fn an_unknown_outcome_outlives_repetitions_that_were_not_sent() {
     let refused = Outcome::NotSent(Failure::new(Cause::LogFull));
     let attempt = |outcome| {
         let flight = Arc::default();
-        assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New));
-        recent.settle(&flight, &[launch(1, 1)], outcome);
+        assert!(matches!(recent.claim(launch(1, 1), &flight), Claim::New { .. }));
+        settle(&recent, &flight, &[launch(1, 1)], outcome);
         assert_eq!(recent.unknown.load(Relaxed), 1);
     };
     let other = || recent.claim(launch(1, 2), &Arc::default());
@@ -93,7 +99,7 @@ async fn an_unknown_outcome_outlives_repetitions_that_were_not_sent() {
     tokio::time::advance(Duration::from_secs(119)).await;
     assert!(matches!(other(), Claim::Pending { same_content: false, .. }), "the time counts from the last of them");
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(matches!(other(), Claim::New), "nothing of it can still arrive");
+    assert!(matches!(other(), Claim::New { .. }), "nothing of it can still arrive");
     assert_eq!(recent.unknown.load(Relaxed), 0);
 }
 
@@ -101,9 +107,9 @@ async fn an_unknown_outcome_outlives_repetitions_that_were_not_sent() {
 async fn an_unknown_outcome_ends_with_a_published_repetition() {
     let (recent, first, second) = (cache(1_000), Arc::default(), Arc::default());
     recent.claim(launch(1, 1), &first);
-    recent.settle(&first, &[launch(1, 1)], unknown());
+    settle(&recent, &first, &[launch(1, 1)], unknown());
     recent.claim(launch(1, 1), &second);
-    recent.settle(&second, &[launch(1, 1)], published(4));
+    settle(&recent, &second, &[launch(1, 1)], published(4));
     assert!(matches!(recent.claim(launch(1, 2), &Arc::default()), Claim::Conflict { sequence: 4 }));
     assert_eq!((recent.sizes(), recent.unknown.load(Relaxed)), ((1, 0), 0));
 }
@@ -114,7 +120,7 @@ async fn unknown_outcomes_are_bounded_and_swept() {
     for id in 0..4 {
         let flight = Arc::default();
         recent.claim(launch(id, 0), &flight);
-        recent.settle(&flight, &[launch(id, 0)], unknown());
+        settle(&recent, &flight, &[launch(id, 0)], unknown());
     }
     assert_eq!(recent.sizes(), (0, 2));
     tokio::time::advance(Duration::from_secs(121)).await;
@@ -141,7 +147,7 @@ fn the_oldest_are_forgotten_first_and_the_bound_holds() {
 fn the_first_in_the_log_counts() {
     let recent = cache(1_000);
     for (sequence, content) in [(20, 2), (10, 1), (30, 3)] {
-        recent.settle(&Arc::default(), &[launch(1, content)], published(sequence));
+        settle(&recent, &Arc::default(), &[launch(1, content)], published(sequence));
     }
     assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Known { sequence: 10 }));
     recent.warm(launch(1, 9), 15);
@@ -150,19 +156,19 @@ fn the_first_in_the_log_counts() {
     assert!(matches!(recent.claim(launch(1, 1), &Arc::default()), Claim::Conflict { sequence: 5 }));
     recent.forget();
     assert_eq!(recent.sizes().0, 0);
-    assert!(matches!(recent.claim(launch(1, 9), &Arc::default()), Claim::New));
+    assert!(matches!(recent.claim(launch(1, 9), &Arc::default()), Claim::New { .. }));
 }
 
 #[test]
 fn what_is_on_its_way_outlives_any_number_of_accepted_ones() {
     let (recent, flight) = (cache(SHARDS * 2), Arc::<Flight>::default());
     let many: Vec<Claimed> = (0..1_000).map(|id| launch(id, 1)).collect();
-    assert!(recent.claim_all(&many, |_| Some(&flight)).is_empty());
+    assert!(recent.claim_all(&many, |_| Some(&flight), &mut Vec::new()).is_empty());
     (1_000..20_000).for_each(|id| recent.warm(launch(id, id), id));
     assert_eq!(recent.sizes(), (SHARDS * 2, 1_000));
     let is_pending = |launch: &Claimed| matches!(recent.claim(*launch, &Arc::default()), Claim::Pending { .. });
     assert!(many.iter().all(is_pending));
-    recent.settle(&flight, &many, published(30_000));
+    settle(&recent, &flight, &many, published(30_000));
     assert_eq!(recent.sizes(), (SHARDS * 2, 0));
     let known = many.iter().filter(|launch| matches!(recent.claim(**launch, &flight), Claim::Known { .. })).count();
     assert_eq!(known, SHARDS * 2, "the newest, and each of them once");
@@ -174,14 +180,37 @@ fn forgetting_keeps_what_is_on_its_way() {
     (0..100).for_each(|id| recent.warm(launch(id, id), 1));
     recent.claim(launch(200, 1), &first);
     recent.claim(launch(201, 1), &second);
-    recent.settle(&first, &[launch(200, 1)], unknown());
+    settle(&recent, &first, &[launch(200, 1)], unknown());
     recent.forget();
     assert_eq!(recent.sizes(), (0, 2));
     let other = Arc::default();
     assert!(matches!(recent.claim(launch(200, 2), &other), Claim::Pending { same_content: false, .. }));
     assert!(matches!(recent.claim(launch(201, 1), &other), Claim::Pending { same_content: true, .. }));
-    recent.settle(&second, &[launch(201, 1)], published(7));
+    settle(&recent, &second, &[launch(201, 1)], published(7));
     assert!(matches!(recent.claim(launch(201, 1), &other), Claim::Known { sequence: 7 }));
+}
+
+#[test]
+fn a_slot_that_is_anothers_by_now_is_not_taken_for_the_launchs() {
+    let (recent, flight) = (cache(SHARDS * 100), Arc::<Flight>::default());
+    // Of one shard, so that their slots follow one another.
+    let shard = shard_of(launch(0, 0).key);
+    let ids: Vec<u64> = (0..).filter(|id| shard_of(launch(*id, 0).key) == shard).take(20).collect();
+    ids[..10].iter().for_each(|id| recent.warm(launch(*id, 0), 1));
+    let held: Vec<Held> = ids[10..]
+        .iter()
+        .map(|id| match recent.claim(launch(*id, 0), &flight) {
+            Claim::New { slot } => Held { launch: launch(*id, 0), slot },
+            _ => unreachable!("it was never seen"),
+        })
+        .collect();
+    recent.forget();
+    ids[..10].iter().for_each(|id| recent.warm(launch(*id, 0), 1));
+    recent.settle(&flight, &held, published(7));
+    let other = Arc::default();
+    let known = |id: &u64, first| matches!(recent.claim(launch(*id, 0), &other), Claim::Known { sequence } if sequence == first);
+    assert!(ids[..10].iter().all(|id| known(id, 1)) && ids[10..].iter().all(|id| known(id, 7)));
+    assert_eq!(recent.sizes(), (20, 0));
 }
 
 #[test]
@@ -191,7 +220,7 @@ fn no_flight_stays_listed_after_its_claims() {
         let flight = Arc::<Flight>::default();
         recent.claim(launch(flight.number(), 1), &flight);
         assert!(recent.flights.get(flight.number()).is_some());
-        recent.settle(&flight, &[launch(flight.number(), 1)], outcome);
+        settle(&recent, &flight, &[launch(flight.number(), 1)], outcome);
         assert!(recent.flights.get(flight.number()).is_none());
     }
 }
@@ -199,7 +228,7 @@ fn no_flight_stays_listed_after_its_claims() {
 /// What a claim was answered, without its flight's address.
 fn told(claim: &Claim) -> (u8, u64, bool) {
     match claim {
-        Claim::New => (0, 0, false),
+        Claim::New { .. } => (0, 0, false),
         Claim::Known { sequence } => (1, *sequence, true),
         Claim::Conflict { sequence } => (1, *sequence, false),
         Claim::Pending { same_content, .. } => (2, 0, *same_content),
@@ -220,14 +249,17 @@ proptest! {
             let answers: Vec<Claim> = (0..).zip(&launches).map(|(index, launch)| singly.claim(*launch, &flights[0][second(index)])).collect();
             let mut expected: Vec<_> = answers.iter().map(told).enumerate().collect();
             expected.retain(|(_, told)| told.0 != 0);
-            let known = together.claim_all(&launches, |index| Some(&flights[1][second(index)]));
+            let mut slots = Vec::new();
+            let known = together.claim_all(&launches, |index| Some(&flights[1][second(index)]), &mut slots);
             prop_assert_eq!(known.iter().map(|(index, claim)| (*index, told(claim))).collect::<Vec<_>>(), expected);
             for (flight, end) in ends.into_iter().enumerate() {
-                let new = |(index, claim): &(usize, &Claim)| matches!(claim, Claim::New) && second(*index) == flight;
-                let own: Vec<Claimed> = answers.iter().enumerate().filter(new).map(|(index, _)| launches[index]).collect();
+                let new = |(index, claim): &(usize, &Claim)| matches!(claim, Claim::New { .. }) && second(*index) == flight;
+                let own: Vec<usize> = answers.iter().enumerate().filter(new).map(|(index, _)| index).collect();
+                let held: Vec<Held> = own.iter().map(|index| Held { launch: launches[*index], slot: slots[*index] }).collect();
                 let outcome = [published(sequence), unknown(), Outcome::NotSent(Failure::new(Cause::LogFull))][usize::from(end)];
-                together.settle(&flights[1][flight], &own, outcome);
-                own.iter().rev().for_each(|launch| singly.settle(&flights[0][flight], &[*launch], outcome));
+                together.settle(&flights[1][flight], &held, outcome);
+                // Without the numbers of their slots: they are searched.
+                own.iter().rev().for_each(|index| settle(&singly, &flights[0][flight], &[launches[*index]], outcome));
             }
             prop_assert_eq!(together.sizes(), singly.sizes());
         }
