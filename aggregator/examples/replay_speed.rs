@@ -51,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
         log: log.clone(),
         store: Arc::clone(&store),
         leases: None,
+        threads: None,
     };
     let duration = replay(dependencies, &log, store.as_ref()).await?;
     let rate = u128::try_from(launches)? * 1_000 / duration.as_millis().max(1);

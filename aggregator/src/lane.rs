@@ -4,7 +4,6 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use protocol::worker::WorkerConfig;
 use retry::{Backoff, Shutdown};
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     metrics::{LaneMetrics, RestartReason},
     status::LaneStatus,
     store_gate::{Caller, StoreGate},
+    threads::Places,
     voice::Voice,
 };
 
@@ -42,6 +42,7 @@ pub(crate) struct Lane {
     pub(crate) metrics: LaneMetrics,
     pub(crate) status: Arc<LaneStatus>,
     pub(crate) voice: Voice,
+    pub(crate) places: Places,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -97,8 +98,7 @@ impl Lane {
 
     /// A session in a task of its own, so that a fault in it ends neither this lane nor the others.
     async fn session(self: &Arc<Self>) -> (Ended, bool) {
-        let task = AbortOnDropHandle::new(tokio::spawn(session::run(Arc::clone(self))));
-        match task.await {
+        match self.places.spawn(session::run(Arc::clone(self))).ended().await {
             Ok(ended) => ended,
             Err(error) => (Ended::Restart(RestartReason::Panic, format!("a fault of the aggregator: {error}")), false),
         }

@@ -17,6 +17,7 @@ use crate::{
     metrics::{LaneMetrics, Metrics},
     status::LaneStatus,
     store_gate::StoreGate,
+    threads::Places,
     voice::Voice,
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Equipment {
     pub(crate) metrics: Metrics,
     pub(crate) gate: Arc<StoreGate>,
     pub(crate) generation: u32,
+    pub(crate) places: Places,
 }
 
 /// How the lanes stand that are worked on now; shared with `/health/ready`.
@@ -97,6 +99,7 @@ impl Lanes {
             metrics: LaneMetrics::new(&self.equipment.metrics, partition),
             status: Arc::clone(&status),
             voice: voice.clone(),
+            places: self.equipment.places.clone(),
             shutdown: shutdown.clone(),
         };
         self.tasks.spawn(async move {

@@ -19,9 +19,11 @@ mod run;
 mod selection;
 mod status;
 mod store_gate;
+mod threads;
 mod voice;
 
 pub use config::{AggregatorConfig, LeaseConfig};
 pub use fail_point::{FailPoint, FailPointError, FailPoints};
 pub use run::{Dependencies, run};
 pub use selection::Workers;
+pub use threads::Threads;

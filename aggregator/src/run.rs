@@ -17,6 +17,7 @@ use crate::{
     metrics::Metrics,
     status,
     store_gate::StoreGate,
+    threads::{Places, Threads},
     voice::Voice,
 };
 
@@ -39,6 +40,8 @@ pub struct Dependencies {
     /// Where aggregators that share the log and the store say who works on which lanes. Without it this one works on the
     /// lanes of its configuration.
     pub leases: Option<Leases>,
+    /// Where lanes work when other services share the cores. Without it they work where the service runs.
+    pub threads: Option<Threads>,
 }
 
 /// Works on the lanes and answers health and metrics on `listener`, until the shutdown begins: then the commits in flight
@@ -66,7 +69,8 @@ pub async fn run(
     if let Some(generation) = open_generation(dependencies.store.as_ref(), &shutdown).await? {
         let gate = Arc::new(StoreGate::new(Arc::clone(&dependencies.store)));
         let generation = generation.generation;
-        let equipment = Equipment { config: Arc::new(config), dependencies, metrics, gate, generation };
+        let places = Places::new(dependencies.threads.clone(), statuses.clone(), metrics.clone());
+        let equipment = Equipment { config: Arc::new(config), dependencies, metrics, gate, generation, places };
         parts.spawn(work(equipment, statuses, shutdown.clone()));
     }
     while let Some(ended) = parts.join_next().await {

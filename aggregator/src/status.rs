@@ -1,7 +1,10 @@
 //! How the lanes stand, for `/health/ready`: it answers whether they move.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct LaneStatus {
     partition: u16,
+    /// Taken from the log.
+    launches: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -31,6 +36,8 @@ struct State {
     applied: u64,
     end: u64,
     moved_at: Instant,
+    /// What is applied is all that the log had then; `None` until the worker has told how it stands.
+    level_at: Option<Instant>,
 }
 
 impl LaneStatus {
@@ -44,8 +51,9 @@ impl LaneStatus {
             applied: 0,
             end: 0,
             moved_at: Instant::now(),
+            level_at: None,
         };
-        Self { partition, state: Mutex::new(state) }
+        Self { partition, launches: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     pub(crate) fn partition(&self) -> u16 {
@@ -54,7 +62,14 @@ impl LaneStatus {
 
     /// A worker begins at the checkpoint: it is behind what the lane has told.
     pub(crate) fn session_begins(&self) {
-        self.state().is_caught_up = false;
+        let mut state = self.state();
+        state.is_caught_up = false;
+        state.level_at = None;
+    }
+
+    /// So many more launches were taken from the log.
+    pub(crate) fn took(&self, launches: usize) {
+        self.launches.fetch_add(u64::try_from(launches).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// How far the lane is, for other instances.
@@ -86,16 +101,24 @@ impl LaneStatus {
         self.state().log_error = error;
     }
 
-    /// How far the lane is applied, where it ends, and whether that is a replay below the progress found at the start.
-    pub(crate) fn stands(&self, applied: u64, end: u64, is_replaying: bool) {
+    /// How far the lane is applied, where it ends, whether that is a replay below the progress found at the start, and the
+    /// log's time between the two.
+    pub(crate) fn stands(&self, applied: u64, end: u64, is_replaying: bool, behind: Duration) {
+        let now = Instant::now();
         let mut state = self.state();
         let was_level = state.applied >= state.end;
         if applied != state.applied || was_level {
-            state.moved_at = Instant::now();
+            state.moved_at = now;
         }
+        state.level_at = now.checked_sub(behind).or(state.level_at);
         state.is_caught_up = !is_replaying;
         state.applied = applied;
         state.end = end;
+    }
+
+    /// For how long launches may have been on the log that are not applied; `None` as long as nobody has told.
+    fn behind(&self, now: Instant) -> Option<Duration> {
+        self.state().level_at.map(|level_at| now.saturating_duration_since(level_at))
     }
 
     /// # Errors
@@ -125,6 +148,18 @@ impl LaneStatus {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As the lane that is furthest behind; `None` while one has not begun, or nothing is decided.
+pub(crate) fn furthest_behind(statuses: &Statuses, now: Instant) -> Option<Duration> {
+    let lanes = statuses.all()?;
+    lanes.iter().try_fold(Duration::ZERO, |furthest, lane| Some(furthest.max(lane.behind(now)?)))
+}
+
+/// Launches that all lanes together have taken from the log.
+pub(crate) fn launches(statuses: &Statuses) -> u64 {
+    let lanes = statuses.all().unwrap_or_default();
+    lanes.iter().map(|lane| lane.launches.load(Relaxed)).sum()
 }
 
 /// Ready while every lane is that is worked on; also where that is none, once it is known.
@@ -161,11 +196,25 @@ mod tests {
     #[tokio::test]
     async fn a_lane_that_is_behind_must_move() {
         let status = started();
-        status.stands(7, 9, false);
+        status.stands(7, 9, false, Duration::ZERO);
         assert_eq!(status.check(Instant::now()), Ok(()));
         assert_eq!(status.check(later()).unwrap_err(), "partition 3 is at 7 of 9 and does not move");
-        status.stands(9, 9, false);
+        status.stands(9, 9, false, Duration::ZERO);
         assert_eq!(status.check(later()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn how_far_behind_grows_while_nothing_is_told() {
+        let status = started();
+        let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+        let behind_in_a_minute = || status.behind(Instant::now() + minute);
+        assert_eq!(behind_in_a_minute(), None);
+        status.stands(7, 9, false, hour);
+        assert!(behind_in_a_minute().is_some_and(|behind| behind >= hour + minute));
+        status.stands(9, 9, false, Duration::ZERO);
+        assert!(behind_in_a_minute().is_some_and(|behind| behind >= minute && behind < hour));
+        status.session_begins();
+        assert_eq!(status.behind(Instant::now()), None);
     }
 
     #[tokio::test]

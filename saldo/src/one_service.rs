@@ -58,7 +58,7 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
         let store = cql_store::connect(&store_config, &shutdown).await?;
         let leases = Some(open_leases(&client, log.identity().epoch, &shutdown).await?);
         let changes = Changes::new(client, log.identity().epoch);
-        let dependencies = aggregator::Dependencies { log, changes, parked, store, leases };
+        let dependencies = aggregator::Dependencies { log, changes, parked, store, leases, threads: None };
         aggregator::run(config, listener, dependencies, shutdown).await
     })
 }

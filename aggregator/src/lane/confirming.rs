@@ -8,10 +8,10 @@ use std::{
 
 use store::StoreErrorKind;
 use tokio::sync::watch::{Receiver, Sender, channel};
-use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use super::Lane;
+use crate::threads::Moving;
 
 /// So often in the checkpoint's lag: an answer is of use for half of it, and some may fail.
 const QUESTIONS_A_LAG: u32 = 8;
@@ -31,7 +31,7 @@ pub(super) enum Confirmed {
 pub(super) struct Confirming {
     pub(super) receiver: Receiver<Confirmed>,
     _sender: Sender<Confirmed>,
-    _task: Option<AbortOnDropHandle<()>>,
+    _task: Option<Moving<()>>,
 }
 
 impl Confirming {
@@ -41,8 +41,8 @@ impl Confirming {
         let lag = Duration::from_millis(lane.worker.checkpoint_lag_ms);
         let asks = !lane.worker.atomic_commits;
         let task = asks.then(|| {
-            let asking = ask_for_ever(lane, incarnation, lag / QUESTIONS_A_LAG, sender.clone());
-            AbortOnDropHandle::new(tokio::spawn(asking))
+            let places = lane.places.clone();
+            places.spawn(ask_for_ever(lane, incarnation, lag / QUESTIONS_A_LAG, sender.clone()))
         });
         Self { receiver, _sender: sender, _task: task }
     }

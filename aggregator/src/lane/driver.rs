@@ -213,7 +213,7 @@ impl Driver {
                 Some(Incoming::Ended(why)) => return Err(Ended::Restart(RestartReason::LogChanged, why)),
                 Some(Incoming::Message(parsed, _waiting)) => {
                     self.pace.message(Instant::now().into());
-                    self.report.saw(&parsed.message);
+                    self.report.saw(&parsed);
                     self.worker.offer(parsed);
                 }
             }

@@ -7,10 +7,10 @@ use tokio::{
     sync::watch::{Receiver, Sender, channel},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use super::Lane;
+use crate::threads::Moving;
 
 /// Queries bypass their cache after five seconds without a heartbeat, so four of them may be lost.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -33,13 +33,14 @@ impl LaneEnd {
 /// Asks for the lane's end until it is dropped; each answer is a change of the receiver, also when it is the same again.
 pub(super) struct Ends {
     pub(super) receiver: Receiver<LaneEnd>,
-    _task: AbortOnDropHandle<()>,
+    _task: Moving<()>,
 }
 
 impl Ends {
     pub(super) fn start(lane: Arc<Lane>) -> Self {
         let (sender, receiver) = channel(LaneEnd::default());
-        Self { receiver, _task: AbortOnDropHandle::new(tokio::spawn(ask_for_ever(lane, sender))) }
+        let places = lane.places.clone();
+        Self { receiver, _task: places.spawn(ask_for_ever(lane, sender)) }
     }
 }
 

@@ -7,11 +7,10 @@ use tokio::{
     sync::mpsc::{Receiver, Sender, channel, error::TrySendError},
     time::timeout,
 };
-use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use super::Lane;
-use crate::FailPoint;
+use crate::{FailPoint, threads::Moving};
 
 /// Notices that wait to be sent: a minute of heartbeats, or a burst of commits. Those beyond are lost, which listeners see
 /// as a gap and answer by dropping what they hold of the lane.
@@ -23,13 +22,13 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Notifier {
     lane: Arc<Lane>,
     waiting: Sender<Notice>,
-    task: AbortOnDropHandle<()>,
+    task: Moving<()>,
 }
 
 impl Notifier {
     pub(super) fn start(lane: Arc<Lane>) -> Self {
         let (waiting, notices) = channel(WAITING_NOTICES);
-        let task = AbortOnDropHandle::new(tokio::spawn(send_all(Arc::clone(&lane), notices)));
+        let task = lane.places.spawn(send_all(Arc::clone(&lane), notices));
         Self { lane, waiting, task }
     }
 
@@ -47,7 +46,7 @@ impl Notifier {
     /// Sends what waits, as far as the client takes it at once, then ends.
     pub(super) async fn finish(self) {
         drop(self.waiting);
-        let _ended = timeout(PUBLISH_TIMEOUT, self.task).await;
+        let _ended = timeout(PUBLISH_TIMEOUT, self.task.ended()).await;
     }
 }
 

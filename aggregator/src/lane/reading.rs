@@ -9,11 +9,10 @@ use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
     mpsc::{Receiver, Sender, channel},
 };
-use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::Lane;
-use crate::compute::compute;
+use crate::{compute::compute, threads::Moving};
 
 /// Parsed messages between the two tasks, in bytes: enough that neither waits for the other at every message.
 const PARSED_BYTES: usize = 4 * 1024 * 1024;
@@ -36,7 +35,7 @@ pub(super) enum Incoming {
 pub(super) struct Reading {
     pub(super) incoming: Receiver<Incoming>,
     room: Arc<Semaphore>,
-    _task: AbortOnDropHandle<()>,
+    _task: Moving<()>,
 }
 
 impl Reading {
@@ -45,8 +44,9 @@ impl Reading {
         let (sender, incoming) = channel(PARSED_MESSAGES);
         let room = Arc::new(Semaphore::new(PARSED_BYTES));
         let reader = lane.dependencies.log.reader(lane.partition(), from, ReaderSettings::default());
+        let places = lane.places.clone();
         let task = Task { lane, room: Arc::clone(&room), sender };
-        Self { incoming, room, _task: AbortOnDropHandle::new(tokio::spawn(task.read_for_ever(reader))) }
+        Self { incoming, room, _task: places.spawn(task.read_for_ever(reader)) }
     }
 
     /// Bytes that are parsed and not taken.

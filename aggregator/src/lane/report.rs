@@ -1,12 +1,11 @@
 //! What a session tells metrics, health and the log of its worker.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ledger::AccountKey;
 use protocol::{
-    log::LogMessage,
     notice::Notice,
-    worker::{Counters, Worker},
+    worker::{Counters, ParsedMessage, Worker},
 };
 use tracing::error;
 
@@ -43,21 +42,32 @@ impl Report {
     }
 
     /// A message was read: the lane does not end before it.
-    pub(super) fn saw(&mut self, message: &LogMessage) {
+    pub(super) fn saw(&mut self, parsed: &ParsedMessage) {
+        let message = &parsed.message;
+        self.lane.status.took(parsed.entries.len());
         self.first_time_ms.get_or_insert(message.time_ms);
         self.ends_at(LaneEnd { sequence: message.sequence, time_ms: message.time_ms });
     }
 
     /// How far the worker is, as it tells others.
     pub(super) fn stands(&mut self, notice: &Notice) {
-        self.lane.status.stands(notice.to, self.end.sequence, notice.replaying);
-        let is_time_known = notice.time_ms > 0;
-        let applied_ms = if is_time_known { notice.time_ms } else { self.first_time_ms.unwrap_or(self.end.time_ms) };
-        self.lane.metrics.set_lag((notice.to, applied_ms), (self.end.sequence, self.end.time_ms));
+        let behind = self.behind(notice);
+        self.lane.status.stands(notice.to, self.end.sequence, notice.replaying, behind);
+        self.lane.metrics.set_lag(notice.to, self.end.sequence, behind);
         self.lane.metrics.set_replaying(notice.replaying);
         for account in &notice.stopped {
             self.stopped_account(notice.partition, account);
         }
+    }
+
+    /// The log's time between what is applied and the lane's end.
+    fn behind(&self, notice: &Notice) -> Duration {
+        if notice.to >= self.end.sequence {
+            return Duration::ZERO;
+        }
+        let is_time_known = notice.time_ms > 0;
+        let applied_ms = if is_time_known { notice.time_ms } else { self.first_time_ms.unwrap_or(self.end.time_ms) };
+        Duration::from_millis(u64::try_from(self.end.time_ms.saturating_sub(applied_ms)).unwrap_or(0))
     }
 
     fn stopped_account(&mut self, partition: u16, account: &AccountKey) {

@@ -110,6 +110,7 @@ pub(crate) struct Metrics {
     takeovers: Counter,
     handovers: Counter,
     lease_errors: Counter,
+    insists: Gauge,
 }
 
 impl Metrics {
@@ -169,6 +170,10 @@ impl Metrics {
             takeovers: place.put("takeovers", "Lanes begun because their holder was not heard any more"),
             handovers: place.put("handovers", "Lanes begun beside a holder that lets go when this one has caught up"),
             lease_errors: place.put("lease_errors", "Requests for the leases that NATS failed"),
+            insists: place.put(
+                "insists",
+                "1 while the lanes take a share of the cores, 0 while they work where nobody else wants one",
+            ),
         }
     }
 
@@ -178,6 +183,11 @@ impl Metrics {
         self.lanes.set(signed(lanes));
         self.lanes_held.set(signed(held));
         self.instances.set(signed(instances));
+    }
+
+    /// Whether the lanes take a share of the cores that others want.
+    pub(crate) fn threads_insist(&self, insist: bool) {
+        self.insists.set(i64::from(insist));
     }
 
     /// A lane was begun.

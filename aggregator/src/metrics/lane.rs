@@ -44,14 +44,12 @@ impl LaneMetrics {
         }
     }
 
-    /// How far the lane is applied, and where it ends: (sequence, milliseconds of log time) each.
-    pub(crate) fn set_lag(&self, applied: (u64, i64), end: (u64, i64)) {
-        let behind = end.0.saturating_sub(applied.0);
-        let behind_ms = if behind > 0 { u64::try_from(end.1.saturating_sub(applied.1)).unwrap_or(0) } else { 0 };
-        self.applied.set(signed(applied.0));
-        self.end.set(signed(end.0));
-        self.lag_sequences.set(signed(behind));
-        self.lag_seconds.set(Duration::from_millis(behind_ms).as_secs_f64());
+    /// Up to which sequence the lane is applied, where it ends, and the log's time between the two.
+    pub(crate) fn set_lag(&self, applied: u64, end: u64, behind: Duration) {
+        self.applied.set(signed(applied));
+        self.end.set(signed(end));
+        self.lag_sequences.set(signed(end.saturating_sub(applied)));
+        self.lag_seconds.set(behind.as_secs_f64());
     }
 
     pub(crate) fn set_working(&self, is_working: bool) {

@@ -26,6 +26,10 @@ const INGEST_GRACE: Duration = Duration::from_secs(20);
 const AGGREGATOR_GRACE: Duration = Duration::from_secs(15);
 const QUERY_GRACE: Duration = Duration::from_secs(10);
 
+/// One small message at a time, unless this says otherwise: nats-server has the only copy, on this machine, and all launches
+/// that come while it syncs one message share the next sync.
+const ALL_MESSAGES_IN_FLIGHT: &str = "SALDO_INGEST_ALL_MESSAGES_IN_FLIGHT";
+
 /// What the services are started with.
 pub struct Plan<'a> {
     /// What was chosen.
@@ -216,6 +220,7 @@ fn start_aggregator(
         parked: ground.parked.clone(),
         store: Arc::clone(&ground.store),
         leases: None,
+        threads: Some(background.threads()),
     };
     let address = listener.local_addr()?;
     let start = |shutdown| aggregator::run(config, listener, dependencies, shutdown);
@@ -232,7 +237,10 @@ fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &
 }
 
 fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
-    let config = ingest::IngestConfig::from_variables(plan.variables)?;
+    let mut config = ingest::IngestConfig::from_variables(plan.variables)?;
+    if plan.variables.text(ALL_MESSAGES_IN_FLIGHT).is_none() {
+        config.publisher.all_messages_in_flight = 1;
+    }
     let mut registry = service::metrics::registry();
     let watch = LogWatch::register(ground.log.clone(), &mut registry);
     let stuck =

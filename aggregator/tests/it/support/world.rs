@@ -259,7 +259,7 @@ impl Running {
         let address = listener.local_addr()?;
         let shutdown = Shutdown::new();
         let changes = Changes::new(client, log.identity().epoch);
-        let dependencies = Dependencies { log, changes, parked, store, leases: None };
+        let dependencies = Dependencies { log, changes, parked, store, leases: None, threads: None };
         let task = tokio::spawn(aggregator::run(config, listener, dependencies, shutdown.clone()));
         Ok(Self { task, shutdown, address })
     }

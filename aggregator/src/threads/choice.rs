@@ -1,0 +1,139 @@
+//! Which threads the lanes work on next: a pure function of what is seen.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Kind;
+
+/// From so many launches a second on, of all lanes together, it is a flood: callers compete for the cores with what their own
+/// launches cost the aggregator. Below it, to be seen soon costs them nothing.
+const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
+/// Over so long that is measured.
+const MEASURED_OVER: Duration = Duration::from_millis(200);
+/// A lane that is this far behind the log has been patient for long enough: so long readers wait by default until a position
+/// that they name is applied. A lane tells every second how it stands, also when nothing comes.
+const MOST_BEHIND: Duration = Duration::from_secs(2);
+/// Patient threads that were not heard for so long find no time: something wants all cores all the time.
+const LONGEST_SILENCE: Duration = Duration::from_millis(500);
+/// After either, for so long: whatever it was may last, and to be behind again and again is no better than to be behind.
+const INSISTS_FOR: Duration = Duration::from_secs(10);
+
+/// What there is to see of the lanes and of patient threads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Launches that the lanes have taken from the log; it only grows while the lanes stay the same.
+    pub(super) launches: u64,
+    /// How far the lanes are behind the log, the furthest; `None` while one has not begun.
+    pub(super) behind: Option<Duration>,
+    /// For how long patient threads were not heard.
+    pub(super) silent_for: Duration,
+}
+
+/// Remembers why it insists, and what it measures from.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    insists_until: Option<Instant>,
+    measured: Option<(Instant, u64)>,
+    is_flood: bool,
+}
+
+impl Choice {
+    /// Which threads it is to be from now on.
+    pub(super) fn look(&mut self, now: Instant, seen: Seen) -> Kind {
+        self.measure(now, seen.launches);
+        let is_too_far = seen.behind.is_some_and(|behind| behind > MOST_BEHIND);
+        if is_too_far || seen.silent_for > LONGEST_SILENCE {
+            self.insists_until = Some(now + INSISTS_FOR);
+        }
+        let insists = seen.behind.is_none() || self.insists_until.is_some_and(|until| now < until);
+        if self.is_flood && !insists { Kind::Patient } else { Kind::Insistent }
+    }
+
+    fn measure(&mut self, now: Instant, launches: u64) {
+        let (since, before) = *self.measured.get_or_insert((now, launches));
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed < MEASURED_OVER {
+            return;
+        }
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let taken = launches.saturating_sub(before);
+        self.is_flood = taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(FLOOD_LAUNCHES_A_SECOND);
+        self.measured = Some((now, launches));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+    const LEVEL: Seen = Seen { launches: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
+    /// What comes between two measurements of a flood.
+    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 5;
+
+    /// Looks again and again at a flood that goes on.
+    struct Flood {
+        choice: Choice,
+        now: Instant,
+        launches: u64,
+    }
+
+    impl Flood {
+        fn new() -> Self {
+            let mut flood = Self { choice: Choice::default(), now: Instant::now(), launches: 0 };
+            assert_eq!(flood.choice.look(flood.now, LEVEL), Kind::Insistent, "nothing is measured yet");
+            flood
+        }
+
+        fn look(&mut self, seen: Seen) -> Kind {
+            self.now += MEASURED_OVER;
+            self.launches += MUCH;
+            self.choice.look(self.now, Seen { launches: self.launches, ..seen })
+        }
+
+        /// For how long it insists although everything is well.
+        fn insists_for(&mut self) -> Duration {
+            let since = self.now;
+            while self.look(LEVEL) == Kind::Insistent {}
+            self.now - since
+        }
+    }
+
+    #[test]
+    fn level_lanes_are_patient_in_a_flood_and_only_there() {
+        let mut flood = Flood::new();
+        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        assert_eq!(flood.choice.look(flood.now + MOMENT, LEVEL), Kind::Patient, "too soon to measure");
+        flood.launches -= 1;
+        assert_eq!(flood.look(LEVEL), Kind::Insistent);
+        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        flood.launches = 0;
+        assert_eq!(flood.look(LEVEL), Kind::Insistent, "a lane was let go");
+    }
+
+    #[test]
+    fn lanes_that_begin_insist_and_no_longer() {
+        let mut flood = Flood::new();
+        assert_eq!(flood.look(Seen { behind: None, ..LEVEL }), Kind::Insistent);
+        assert_eq!(flood.look(LEVEL), Kind::Patient);
+    }
+
+    #[test]
+    fn a_lane_far_behind_insists_until_it_has_been_level_for_a_while() {
+        let mut flood = Flood::new();
+        assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND), ..LEVEL }), Kind::Patient);
+        for _ in 0..2 {
+            assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND + MOMENT), ..LEVEL }), Kind::Insistent);
+        }
+        assert_eq!(flood.insists_for(), INSISTS_FOR);
+    }
+
+    #[test]
+    fn threads_that_find_no_time_insist_however_level_the_lanes_are() {
+        let mut flood = Flood::new();
+        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE, ..LEVEL }), Kind::Patient);
+        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE + MOMENT, ..LEVEL }), Kind::Insistent);
+        assert_eq!(flood.insists_for(), INSISTS_FOR);
+    }
+}
