@@ -122,12 +122,15 @@ impl Recent {
         self.each(
             launches,
             |launch| launch.key,
-            |shard, index| {
-                let Some(flight) = flight_of(index) else { return };
-                self.flights.list(flight);
-                match self.claim_in(shard, launches[index], flight) {
-                    Claim::New { slot } => slots[index] = slot,
-                    claim => known.push((index, claim)),
+            |shard, indexes| {
+                shard.fetch(indexes.iter().map(|index| launches[*index].key));
+                for index in indexes {
+                    let Some(flight) = flight_of(*index) else { continue };
+                    self.flights.list(flight);
+                    match self.claim_in(shard, launches[*index], flight) {
+                        Claim::New { slot } => slots[*index] = slot,
+                        claim => known.push((*index, claim)),
+                    }
                 }
             },
         );
@@ -154,10 +157,18 @@ impl Recent {
         self.each(
             held,
             |held| held.launch.key,
-            |shard, index| match outcome {
-                Outcome::Published { sequence } => self.note_end(shard.accept_held(held[index], flight, sequence)),
-                Outcome::NotSent(_) => shard.release(held[index], flight),
-                Outcome::Unknown(_) => shard.doubt(held[index], flight, || self.keeps_one_more_unknown()),
+            |shard, indexes| {
+                let held = || indexes.iter().map(|index| held[*index]);
+                match outcome {
+                    Outcome::Published { sequence } => {
+                        shard.make_room(held(), flight);
+                        held().for_each(|held| self.note_end(shard.accept_held(held, flight, sequence)));
+                    }
+                    Outcome::NotSent(_) => held().for_each(|held| shard.release(held, flight)),
+                    Outcome::Unknown(_) => {
+                        held().for_each(|held| shard.doubt(held, flight, || self.keeps_one_more_unknown()));
+                    }
+                }
             },
         );
         flight.settle(outcome);
@@ -194,18 +205,17 @@ impl Recent {
         self.unknown.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
-    /// Acts on each launch by its index, in order within each shard.
-    fn each<L>(&self, launches: &[L], key: impl Fn(&L) -> Digest, mut act: impl FnMut(&mut Shard, usize)) {
+    /// Acts on the launches of each shard by their indexes, which are in order.
+    fn each<L>(&self, launches: &[L], key: impl Fn(&L) -> Digest, mut act: impl FnMut(&mut Shard, &[usize])) {
         if let [launch] = launches {
-            return act(&mut self.shard(key(launch)), 0);
+            return act(&mut self.shard(key(launch)), &[0]);
         }
         // One lock a shard instead of one a launch: between two locks the processor fetches no memory ahead.
         let (order, ends) = by_shard(launches, key);
         let mut start = 0;
         for (shard, end) in self.shards.iter().zip(ends) {
             if start < end {
-                let mut shard = lock(shard);
-                order[start..end].iter().for_each(|index| act(&mut shard, *index));
+                act(&mut lock(shard), &order[start..end]);
                 start = end;
             }
         }

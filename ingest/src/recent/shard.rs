@@ -73,6 +73,40 @@ impl Shard {
         }
     }
 
+    /// Looks where these keys stand, or would stand: one short search after the other, so that the processor waits for the
+    /// memory of all of them at the same time, and the claims that follow find it in its caches.
+    pub(super) fn fetch(&self, keys: impl ExactSizeIterator<Item = Digest>) {
+        if keys.len() > 1 {
+            let known = keys.filter(|key| self.find(hash(*key, self.seed), *key).is_some());
+            std::hint::black_box(known.count());
+        }
+    }
+
+    /// Forgets as many of the oldest as these launches, which were published, will displace: together, after the same kind of
+    /// look as in [`Self::fetch`].
+    pub(super) fn make_room(&mut self, held: impl ExactSizeIterator<Item = Held>, flight: &Flight) {
+        if self.accepted.len() + held.len() <= self.capacity || held.len() == 1 {
+            return;
+        }
+        let more = held.filter(|held| self.claimed(*held, flight).is_some()).count();
+        let accepted = self.accepted.len();
+        let leaving = (accepted + more).saturating_sub(self.capacity).min(accepted);
+        let stands = |slot: &&u32| {
+            let own = hash(self.slots[at(**slot)].launch.key, self.seed);
+            self.index.find(own, |found| found == *slot).is_some()
+        };
+        std::hint::black_box(self.accepted.iter().take(leaving).filter(stands).count());
+        for _ in 0..leaving {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.accepted.pop_front() {
+            self.remove(oldest);
+        }
+    }
+
     /// The claim. An unknown outcome stays in mind behind a new flight of the same content, until its time is over.
     pub(super) fn claim(
         &mut self,
@@ -220,9 +254,8 @@ impl Shard {
 
     /// One more is accepted: perhaps the oldest is forgotten for it.
     fn count(&mut self, slot: u32) {
-        let is_full = self.accepted.len() >= self.capacity;
-        if let Some(oldest) = is_full.then(|| self.accepted.pop_front()).flatten() {
-            self.remove(oldest);
+        if self.accepted.len() >= self.capacity {
+            self.forget_oldest();
         }
         self.accepted.push_back(slot);
     }
