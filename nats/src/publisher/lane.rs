@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::{
     PublishError, PublishErrorKind, PublisherConfig,
     answer::Answer,
-    message::{Message, not_sent},
+    message::{Message, Spares, not_sent},
     queue::LaneQueue,
     turns::{Turn, Turns},
 };
@@ -42,6 +42,7 @@ pub(super) struct Lane {
     connection: watch::Receiver<ConnectionEvents>,
     closing: watch::Receiver<Option<Instant>>,
     in_flight: Vec<InFlight>,
+    spares: Spares,
     sent_messages: u64,
     /// Batches of the last message; 0 once nothing waited.
     last_batches: usize,
@@ -98,6 +99,7 @@ impl Lane {
             connection,
             closing,
             in_flight: Vec::new(),
+            spares: Spares::default(),
             sent_messages: 0,
             last_batches: 0,
             ack_timeout: Duration::from_millis(config.ack_timeout_ms),
@@ -188,7 +190,7 @@ impl Lane {
         let mut message = InFlight {
             number: self.sent_messages,
             turn,
-            message: Message::pack(self.partition, self.log.stream_name(), batches),
+            message: Message::pack(self.partition, self.log.stream_name(), batches, &mut self.spares),
             started: now,
             due: now + self.ack_timeout,
             pause: Backoff::new(AGAIN_INITIAL_MS, AGAIN_MAX_MS),
@@ -318,7 +320,7 @@ impl Lane {
         match end {
             End::Stored { sequence, duplicate } => {
                 self.recovered();
-                message.message.published(sequence, duplicate);
+                message.message.published(sequence, duplicate, &mut self.spares);
             }
             End::Failed(kind, text) => {
                 let text = describe(kind, &text);

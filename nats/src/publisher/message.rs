@@ -7,10 +7,38 @@ use ledger::Digest;
 use super::{
     MessageId, PublishError, PublishErrorKind, Published,
     queue::{Outcome, Pending},
+    turns::LARGE_BYTES,
 };
 
 /// What a launch adds to the id of a packed message: a letter and two digests.
 const LAUNCH_BYTES: usize = 33;
+
+/// Buffers kept by a lane: as many as it has large messages on their way.
+const MAX_SPARES: usize = 2;
+
+/// Buffers of large messages that were stored, for the next ones: fresh memory of that size costs a page fault every 4 KiB.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<BytesMut>);
+
+impl Spares {
+    /// An empty buffer with room for so many bytes.
+    fn buffer(&mut self, bytes: usize) -> BytesMut {
+        let mut buffer = if bytes < LARGE_BYTES { BytesMut::new() } else { self.0.pop().unwrap_or_default() };
+        buffer.reserve(bytes);
+        buffer
+    }
+
+    /// Keeps a buffer, unless somebody else still reads it.
+    fn keep(&mut self, payload: Bytes) {
+        if payload.len() < LARGE_BYTES || self.0.len() >= MAX_SPARES {
+            return;
+        }
+        if let Ok(mut buffer) = payload.try_into_mut() {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
 
 /// Several batches, packed: the bytes that are sent, also again, and who waits for them.
 #[derive(Debug)]
@@ -23,11 +51,11 @@ pub(super) struct Message {
 
 impl Message {
     /// Packs batches for `partition`; there is at least one.
-    pub(super) fn pack(partition: u16, stream: &str, batches: Vec<Pending>) -> Self {
+    pub(super) fn pack(partition: u16, stream: &str, batches: Vec<Pending>, spares: &mut Spares) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_MESSAGE_ID, message_id(partition, &batches));
         headers.insert(header::NATS_EXPECTED_STREAM, stream);
-        let payload = payload(&batches);
+        let payload = payload(&batches, spares);
         let mut line = 1_u32;
         let waiting = batches.into_iter().map(|pending| {
             let first_line = line;
@@ -39,10 +67,10 @@ impl Message {
     }
 
     /// Tells everybody where the message stands.
-    pub(super) fn published(self, sequence: u64, duplicate: bool) {
+    pub(super) fn published(self, sequence: u64, duplicate: bool, spares: &mut Spares) {
         let Self { payload, waiting, .. } = self;
         // Before, so that who is told can use a batch's buffer again.
-        drop(payload);
+        spares.keep(payload);
         for (first_line, outcome) in waiting {
             // Who does not wait any more need not know.
             drop(outcome.send(Ok(Published { sequence, first_line, duplicate })));
@@ -65,12 +93,12 @@ pub(super) fn not_sent(batches: Vec<Pending>, message: &str, retry_after_s: u64)
     }
 }
 
-fn payload(batches: &[Pending]) -> Bytes {
+fn payload(batches: &[Pending], spares: &mut Spares) -> Bytes {
     if let [only] = batches {
         return only.batch.lines.clone();
     }
     let length = batches.iter().map(|pending| pending.batch.lines.len()).sum();
-    let mut payload = BytesMut::with_capacity(length);
+    let mut payload = spares.buffer(length);
     for pending in batches {
         payload.extend_from_slice(&pending.batch.lines);
     }
@@ -171,15 +199,37 @@ mod tests {
     }
 
     #[test]
+    fn the_buffer_of_a_large_message_is_used_again_when_nobody_reads_it() {
+        let mut spares = Spares::default();
+        let pack = |letter: char, spares: &mut Spares| {
+            let lines = Bytes::from(format!("{}\n", letter.to_string().repeat(LARGE_BYTES / 2)));
+            let batch = || Batch { lines: lines.clone(), entries: 1, message_id: MessageId::Packed(Digest::of(b"x")) };
+            let pending = || Pending { batch: batch(), outcome: oneshot::channel().0 };
+            Message::pack(0, "LAUNCHES", vec![pending(), pending()], spares)
+        };
+        let first = pack('a', &mut spares);
+        let place = first.payload.as_ptr();
+        let read = first.payload.clone();
+        first.published(1, false, &mut spares);
+        let second = pack('b', &mut spares);
+        assert!(second.payload.as_ptr() != place && read.iter().all(|byte| b"a\n".contains(byte)));
+        let place = second.payload.as_ptr();
+        second.published(2, false, &mut spares);
+        let third = pack('c', &mut spares);
+        assert!(third.payload.as_ptr() == place && third.payload.iter().all(|byte| b"c\n".contains(byte)));
+    }
+
+    #[test]
     fn everybody_learns_the_line_of_the_first_entry() {
         let (outcomes, mut receipts): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
         let batches = outcomes.into_iter().zip([2, 1, 4]).map(|(outcome, entries)| {
             let lines = Bytes::from("x\n".repeat(entries as usize));
             Pending { batch: Batch { lines, entries, message_id: MessageId::Packed(Digest::of(b"x")) }, outcome }
         });
-        let message = Message::pack(0, "LAUNCHES", batches.collect());
+        let mut spares = Spares::default();
+        let message = Message::pack(0, "LAUNCHES", batches.collect(), &mut spares);
         assert_eq!(message.payload.len(), 14);
-        message.published(9, false);
+        message.published(9, false, &mut spares);
         let lines: Vec<_> =
             receipts.iter_mut().map(|receipt| receipt.try_recv().unwrap().unwrap().first_line).collect();
         assert_eq!(lines, [1, 3, 4]);
