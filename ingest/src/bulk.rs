@@ -98,7 +98,8 @@ impl Bulk {
         let id = draft.id.as_ref().ok_or_else(missing)?;
         let date = date_of(&draft, &self.settings, &self.tenant)?;
         let key = key_digest(&self.tenant, &draft.account, date, id);
-        let launch = Claimed { key, content: draft.content_digest };
+        let content = draft.content_fingerprint(self.shared.lanes.recent.secret())?;
+        let launch = Claimed { key, content };
         let partition = self.shared.partition(&self.tenant, &draft.account);
         let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
         let place = self.open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;

@@ -1,6 +1,6 @@
 //! What makes a launch unique, as a digest.
 
-use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
+use ledger::{Account, BusinessDate, Digest, Fingerprint, LaunchId, Tenant};
 use nats::MessageId;
 
 /// Three identifiers of at most 64 bytes, two separators and a date.
@@ -11,8 +11,8 @@ const MAX_KEY_BYTES: usize = 3 * 64 + 2 + 4;
 pub struct Claimed {
     /// Digest of (tenant, account, date, id).
     pub key: Digest,
-    /// Digest of the content.
-    pub content: Digest,
+    /// What its content is told from another by, in this process.
+    pub content: Fingerprint,
 }
 
 /// A launch claimed for a flight, with the number of its slot in the cache of recent launches: where to look first.
@@ -48,7 +48,8 @@ impl KeyBytes {
     }
 }
 
-/// The message id of a batch: over the key and content of every entry, in order.
+/// The message id of a batch: over the key and content of every entry, in order. It is this process's own, for only what is
+/// sent again has to have it again.
 pub fn packed_message_id(held: &[Held]) -> MessageId {
     let mut bytes = Vec::with_capacity(held.len() * 32);
     for Held { launch, .. } in held {

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use ledger::Digest;
+use ledger::{Digest, FingerprintSecret};
 use tokio::time::Instant;
 
 use crate::{
@@ -89,6 +89,7 @@ pub struct Recent {
     flights: Flights,
     /// Unknown outcomes that are kept, also those behind a new flight.
     unknown: AtomicUsize,
+    secret: FingerprintSecret,
     config: RecentConfig,
 }
 
@@ -98,7 +99,13 @@ impl Recent {
         let capacity = config.entries.div_ceil(SHARDS).clamp(1, MAX_SHARD_ENTRIES);
         let seed = rand::random();
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity, seed))).collect();
-        Self { shards, flights: Flights::default(), unknown: AtomicUsize::new(0), config }
+        let secret = FingerprintSecret::new(std::array::from_fn(|_| rand::random()));
+        Self { shards, flights: Flights::default(), unknown: AtomicUsize::new(0), secret, config }
+    }
+
+    /// Under which contents are compared.
+    pub fn secret(&self) -> &FingerprintSecret {
+        &self.secret
     }
 
     /// Asks what is known of a launch; if nothing is, it belongs to `flight` from now on.

@@ -1,7 +1,7 @@
 //! One launch: parsed, given id and date where ingest makes them, claimed, published.
 
 use bytes::Bytes;
-use ledger::{Account, BusinessDate, Digest, Draft, Invalid, LaunchId, Reason, Tenant, parse_posted};
+use ledger::{Account, BusinessDate, Digest, Draft, Fingerprint, Invalid, LaunchId, Reason, Tenant, parse_posted};
 use nats::{Batch, LaunchName, MessageId};
 use protocol::position::LanePosition;
 
@@ -29,6 +29,7 @@ pub struct Complete {
     /// As given, derived, or made.
     pub date: BusinessDate,
     content: Digest,
+    fingerprint: Fingerprint,
     line: Bytes,
 }
 
@@ -82,8 +83,9 @@ pub fn complete(
     let mut line = Vec::with_capacity(text.len() + 128);
     draft.write_line(&tenant, &id, date, &mut line).map_err(Refusal::from)?;
     line.push(b'\n');
-    let (account, content) = (draft.account.clone(), draft.content_digest);
-    Ok(Complete { tenant, id, account, date, content, line: line.into() })
+    let content = draft.content_digest().map_err(Refusal::from)?;
+    let fingerprint = draft.content_fingerprint(shared.lanes.recent.secret()).map_err(Refusal::from)?;
+    Ok(Complete { tenant, id, account: draft.account, date, content, fingerprint, line: line.into() })
 }
 
 /// Why a posted launch cannot be completed.
@@ -114,7 +116,7 @@ fn made(shared: &Shared) -> Result<LaunchId, Refusal> {
 pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
     let partition = shared.partition(&launch.tenant, &launch.account);
     let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
-    let claimed = Claimed { key, content: launch.content };
+    let claimed = Claimed { key, content: launch.fingerprint };
     let mut failure = Failure::new(Cause::Overloaded);
     for _ in 0..MAX_CLAIMS {
         let mut claims = Claims::new(shared.lanes.recent.clone());

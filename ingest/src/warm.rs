@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ledger::{AccountKey, Launch, MAX_LINE_BYTES, parse_logged};
+use ledger::{AccountKey, Fingerprint, FingerprintSecret, Launch, MAX_LINE_BYTES, parse_logged_with_fingerprint};
 use nats::{Log, LogUsage, NatsError, ReadEvent, ReaderSettings};
 use protocol::{lane::partition_of, log::LogMessage};
 use service::{ConfigError, Variables};
@@ -98,23 +98,26 @@ struct Lane {
 
 impl Lane {
     fn remember(self, message: &LogMessage, recent: &Recent) {
-        for launch in message.payload.split(|byte| *byte == b'\n').filter_map(|line| self.bookable(line)) {
+        let lines = message.payload.split(|byte| *byte == b'\n');
+        for (launch, content) in lines.filter_map(|line| self.bookable(line, recent.secret())) {
             let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
-            recent.warm(Claimed { key, content: launch.content_digest }, message.sequence);
+            recent.warm(Claimed { key, content }, message.sequence);
         }
     }
 
     /// The launch of a line, unless the aggregator parks it.
-    fn bookable(self, line: &[u8]) -> Option<Launch> {
-        let launch = (line.len() <= MAX_LINE_BYTES).then(|| parse_logged(line).ok()).flatten()?;
+    fn bookable(self, line: &[u8], secret: &FingerprintSecret) -> Option<(Launch, Fingerprint)> {
+        let is_short = line.len() <= MAX_LINE_BYTES;
+        let (launch, content) = is_short.then(|| parse_logged_with_fingerprint(line, secret).ok()).flatten()?;
         let account = AccountKey { tenant: launch.tenant.clone(), account: launch.account.clone() };
-        (partition_of(&account, self.partitions) == self.partition).then_some(launch)
+        (partition_of(&account, self.partitions) == self.partition).then_some((launch, content))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use ledger::parse_logged;
 
     use super::*;
     use crate::recent::RecentConfig;

@@ -21,7 +21,7 @@
 
 mod canonical;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::BufMut;
 
@@ -34,6 +34,42 @@ pub(crate) use canonical::{Member, key_twice};
 /// difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content(pub Digest);
+
+/// What makes the same content the same in one process only: for what is never stored nor compared with what another process
+/// made. A digest costs several times as much.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// A process's own secret, without which nobody can look for two contents of one fingerprint.
+#[derive(Clone)]
+pub struct FingerprintSecret([u8; FingerprintSecret::BYTES]);
+
+impl FingerprintSecret {
+    /// How many random bytes it is made of.
+    pub const BYTES: usize = 192;
+
+    /// Of random bytes.
+    pub fn new(random: [u8; Self::BYTES]) -> Self {
+        Self(random)
+    }
+
+    /// XXH3 of 128 bits.
+    fn of(&self, encoding: &[u8]) -> Fingerprint {
+        Fingerprint(xxhash_rust::xxh3::xxh3_128_with_secret(encoding, &self.0).to_be_bytes())
+    }
+}
+
+impl fmt::Debug for FingerprintSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("FingerprintSecret")
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
 
 /// The parts of a launch that its content consists of.
 pub(crate) struct Parts<'p, 'a> {
@@ -58,21 +94,41 @@ impl Content {
     /// # Errors
     /// Other fields are nested too deep, have a key twice, or hold a string that is no Unicode text.
     pub(crate) fn of(parts: &Parts<'_, '_>) -> Result<Self, Invalid> {
-        if !parts.is_short() {
-            return Ok(Self(Digest::of(&encode(parts)?)));
-        }
-        let mut encoding = [0; SHORT_ENCODING_BYTES];
-        let mut free = encoding.as_mut_slice();
-        push_known(parts, &mut free);
-        free.put_slice(b"{}");
-        let used = SHORT_ENCODING_BYTES - free.len();
-        Ok(Self(Digest::of(&encoding[..used])))
+        parts.with_encoding(|encoding| Self(Digest::of(encoding)))
+    }
+}
+
+impl Fingerprint {
+    /// Of the encoding of the parts, under a secret.
+    ///
+    /// # Errors
+    /// As [`Content::of`].
+    pub(crate) fn of(parts: &Parts<'_, '_>, secret: &FingerprintSecret) -> Result<Self, Invalid> {
+        parts.with_encoding(|encoding| secret.of(encoding))
     }
 }
 
 impl Parts<'_, '_> {
     fn texts(&self) -> [Option<&str>; 3] {
         [self.occurred_at, self.description, self.category]
+    }
+
+    /// # Errors
+    /// They have no encoding. That can only be for the other fields.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        if self.others.is_empty() { Ok(()) } else { encode(self).map(drop) }
+    }
+
+    fn with_encoding<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Result<T, Invalid> {
+        if !self.is_short() {
+            return Ok(of(&encode(self)?));
+        }
+        let mut encoding = [0; SHORT_ENCODING_BYTES];
+        let mut free = encoding.as_mut_slice();
+        push_known(self, &mut free);
+        free.put_slice(b"{}");
+        let used = SHORT_ENCODING_BYTES - free.len();
+        Ok(of(&encoding[..used]))
     }
 
     /// Whether the encoding certainly fits into [`SHORT_ENCODING_BYTES`].

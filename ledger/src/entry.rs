@@ -20,7 +20,8 @@ use object::{Field, Object};
 
 use crate::content::{Member, Parts};
 use crate::{
-    Account, Amount, BusinessDate, Content, Currency, Digest, Invalid, Kind, LaunchId, MoneyError, Reason, Tenant,
+    Account, Amount, BusinessDate, Content, Currency, Digest, Fingerprint, FingerprintSecret, Invalid, Kind, LaunchId,
+    MoneyError, Reason, Tenant,
 };
 
 /// The longest line, in bytes, without its line feed.
@@ -76,8 +77,6 @@ pub struct Draft<'a> {
     pub amount: Amount,
     /// Of which currency.
     pub currency: Currency,
-    /// Digest of the content.
-    pub content_digest: Digest,
     description: Option<Cow<'a, str>>,
     category: Option<Cow<'a, str>>,
     others: Vec<Member<'a>>,
@@ -95,7 +94,39 @@ pub fn parse_posted<'a>(line: &'a [u8], tenant: &Tenant) -> Result<Draft<'a>, In
     if object.text(Field::Tenant)?.is_some_and(|given| given != tenant.as_str()) {
         return Err(Invalid::new(Reason::ReservedField, "tenant is the caller's own or left out"));
     }
-    draft(&mut object)
+    let draft = draft(&mut object)?;
+    draft.parts().check()?;
+    Ok(draft)
+}
+
+impl Draft<'_> {
+    /// Digest of the content, see [`crate::Content`].
+    ///
+    /// # Errors
+    /// Of what [`parse_posted`] returned, none.
+    pub fn content_digest(&self) -> Result<Digest, Invalid> {
+        Content::of(&self.parts()).map(|Content(digest)| digest)
+    }
+
+    /// What makes the content the same as another's, under this secret.
+    ///
+    /// # Errors
+    /// Of what [`parse_posted`] returned, none.
+    pub fn content_fingerprint(&self, secret: &FingerprintSecret) -> Result<Fingerprint, Invalid> {
+        Fingerprint::of(&self.parts(), secret)
+    }
+
+    fn parts(&self) -> Parts<'_, '_> {
+        Parts {
+            kind: self.kind,
+            amount: self.amount,
+            currency: self.currency,
+            occurred_at: self.occurred_at.as_deref(),
+            description: self.description.as_deref(),
+            category: self.category.as_deref(),
+            others: &self.others,
+        }
+    }
 }
 
 /// Reads a line of the log.
@@ -104,24 +135,31 @@ pub fn parse_posted<'a>(line: &'a [u8], tenant: &Tenant) -> Result<Draft<'a>, In
 /// The line cannot be applied; the reason and the detail are parked with it. A `type` that is not known comes before
 /// every other mistake in the launch.
 pub fn parse_logged(line: &[u8]) -> Result<Launch, Invalid> {
+    logged(line, |_| Ok(())).map(|(launch, ())| launch)
+}
+
+/// As [`parse_logged`], with the fingerprint of its content.
+///
+/// # Errors
+/// As [`parse_logged`].
+pub fn parse_logged_with_fingerprint(
+    line: &[u8],
+    secret: &FingerprintSecret,
+) -> Result<(Launch, Fingerprint), Invalid> {
+    logged(line, |draft| draft.content_fingerprint(secret))
+}
+
+fn logged<T>(line: &[u8], with: impl FnOnce(&Draft<'_>) -> Result<T, Invalid>) -> Result<(Launch, T), Invalid> {
     let mut object = Object::read(line)?;
     check_logged_type(&mut object)?;
     let tenant = Tenant::parse(&object.mandatory(Field::Tenant)?)?;
     let draft = draft(&mut object)?;
+    let (content_digest, beside) = (draft.content_digest()?, with(&draft)?);
     let id = draft.id.ok_or_else(|| object::missing(Field::Id.name()))?;
     let date = draft.date.ok_or_else(|| Invalid::new(Reason::MissingDate, "a launch on the log has a date"))?;
     let id_digest = Digest::of(id.as_bytes());
-    Ok(Launch {
-        tenant,
-        account: draft.account,
-        date,
-        id,
-        kind: draft.kind,
-        amount: draft.amount,
-        currency: draft.currency,
-        id_digest,
-        content_digest: draft.content_digest,
-    })
+    let Draft { account, kind, amount, currency, .. } = draft;
+    Ok((Launch { tenant, account, date, id, kind, amount, currency, id_digest, content_digest }, beside))
 }
 
 fn check_logged_type(object: &mut Object<'_>) -> Result<(), Invalid> {
@@ -145,30 +183,7 @@ fn draft<'a>(object: &mut Object<'a>) -> Result<Draft<'a>, Invalid> {
     let description = bounded(object, Field::Description, MAX_DESCRIPTION_CHARACTERS)?;
     let category = bounded(object, Field::Category, MAX_CATEGORY_CHARACTERS)?;
     let others = std::mem::take(&mut object.others);
-    let parts = Parts {
-        kind,
-        amount,
-        currency,
-        occurred_at: occurred_at.as_deref(),
-        description: description.as_deref(),
-        category: category.as_deref(),
-        others: &others,
-    };
-    let Content(content_digest) = Content::of(&parts)?;
-    Ok(Draft {
-        id,
-        account,
-        date,
-        occurred_at,
-        occurred_at_ns,
-        kind,
-        amount,
-        currency,
-        content_digest,
-        description,
-        category,
-        others,
-    })
+    Ok(Draft { id, account, date, occurred_at, occurred_at_ns, kind, amount, currency, description, category, others })
 }
 
 fn parse_time(text: &str) -> Result<i128, Invalid> {

@@ -28,10 +28,10 @@ mod window;
 
 pub use balance::{Balance, Grain, RowKey, Totals};
 pub use calendar::{Calendar, CalendarError, CalendarRule};
-pub use content::Content;
+pub use content::{Content, Fingerprint, FingerprintSecret};
 pub use date::{BusinessDate, DateError};
 pub use digest::Digest;
-pub use entry::{Draft, Launch, MAX_DEPTH, MAX_LINE_BYTES, parse_logged, parse_posted};
+pub use entry::{Draft, Launch, MAX_DEPTH, MAX_LINE_BYTES, parse_logged, parse_logged_with_fingerprint, parse_posted};
 pub use identifier::{Account, AccountKey, IdentifierError, LaunchId, Tenant};
 pub use invalid::{Invalid, Reason};
 pub use money::{Amount, Currency, MAX_AMOUNT_MINOR_UNITS, MoneyError, format_minor_units};
