@@ -42,6 +42,8 @@ pub(super) struct Lane {
     connection: watch::Receiver<ConnectionEvents>,
     closing: watch::Receiver<Option<Instant>>,
     in_flight: Vec<InFlight>,
+    /// A further message found no turn: there may be one when something of what is in flight has its outcome.
+    lacks_turn: bool,
     spares: Spares,
     sent_messages: u64,
     /// Batches of the last message; 0 once nothing waited.
@@ -99,6 +101,7 @@ impl Lane {
             connection,
             closing,
             in_flight: Vec::new(),
+            lacks_turn: false,
             spares: Spares::default(),
             sent_messages: 0,
             last_batches: 0,
@@ -126,7 +129,8 @@ impl Lane {
 
     /// Waits for whatever comes first and acts on it; `false` when the client is closed and nothing will ever be answered.
     async fn wait(&mut self, closing: Option<Instant>) -> bool {
-        let sends_from = self.turns.sends_from(self.in_flight.len()).filter(|_| self.queue.takes());
+        let may_fill = !std::mem::take(&mut self.lacks_turn) && self.queue.takes();
+        let sends_from = self.turns.sends_from(self.in_flight.len()).filter(|_| may_fill);
         let due = self.in_flight.iter().map(|message| message.due).min();
         // Cut off, with nothing on its way: no answer comes and the connection may be good, so that only another look helps.
         let look = (self.in_flight.is_empty() && !self.queue.takes()).then(Instant::now);
@@ -176,7 +180,11 @@ impl Lane {
             self.last_batches = 0;
             return false;
         }
-        let turn = self.turns.turn(self.queue.waiting_bytes()).await;
+        let turn = self.turn().await;
+        if turn.is_none() && !self.in_flight.is_empty() {
+            self.lacks_turn = true;
+            return false;
+        }
         if self.last_batches > 1 && self.in_flight.is_empty() {
             self.gather().await;
         }
@@ -203,6 +211,12 @@ impl Lane {
             Err(end) => self.end(message, end),
         }
         true
+    }
+
+    /// The turn of what waits; `None` when patience is over, or when a further message finds none at once.
+    async fn turn(&self) -> Option<Turn> {
+        let bytes = self.queue.waiting_bytes();
+        if self.in_flight.is_empty() { self.turns.turn(bytes).await } else { self.turns.further(bytes) }
     }
 
     /// One attempt. What cannot be handed over now stays in flight and is tried again.

@@ -64,6 +64,13 @@ impl Turns {
         timeout(self.patience, self.wait(bytes)).await.ok()?
     }
 
+    /// A turn for a further message of a lane that has some on their way, if it is there at once. Waiting for it would be
+    /// waiting for itself: such a lane gives turns back only as it hears answers.
+    pub(super) fn further(&self, bytes: usize) -> Option<Turn> {
+        let small = if bytes < LARGE_BYTES { Some(Arc::clone(&self.small).try_acquire_owned().ok()?) } else { None };
+        Some(Turn { _small: small, _any: Arc::clone(&self.all).try_acquire_owned().ok()? })
+    }
+
     async fn wait(&self, bytes: usize) -> Option<Turn> {
         let small = if bytes < LARGE_BYTES { Some(Arc::clone(&self.small).acquire_owned().await.ok()?) } else { None };
         Some(Turn { _small: small, _any: Arc::clone(&self.all).acquire_owned().await.ok()? })
@@ -103,6 +110,18 @@ mod tests {
         drop(small);
         assert!(turns.turn(LARGE_BYTES).await.is_some());
         assert!(turns.turn(100).await.is_some(), "a small one finds room among large ones");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_further_message_finds_a_turn_at_once_or_not_at_all() {
+        let turns = turns();
+        let small = turns.further(100).unwrap();
+        assert!(turns.further(100).is_none());
+        let large: Vec<_> = (1..LARGE_OF_ALL).map(|_| turns.further(LARGE_BYTES).unwrap()).collect();
+        assert!(turns.further(LARGE_BYTES).is_none());
+        drop(small);
+        assert!(turns.further(100).is_some(), "what is dropped is free, of both kinds");
+        drop(large);
     }
 
     #[test]

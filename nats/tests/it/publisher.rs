@@ -241,6 +241,28 @@ async fn lanes_take_turns_and_gather_until_theirs_comes() {
 }
 
 #[tokio::test]
+async fn more_lanes_than_turns_hear_their_answers_while_they_have_more_to_send() {
+    const LANES: u16 = 12;
+    let mut server = NatsServer::start().unwrap();
+    let log = new_log(&server, LANES).await;
+    let publisher = Publisher::start(log, PublisherConfig { turn_patience_ms: 600_000, ..patient() });
+    let submit_to_all = |round: u32| {
+        // Two of them are too long for one message.
+        let large = |lane| batch(&format!("{round}.{lane}.{}", "x".repeat(100)), 2_500);
+        (0..LANES).map(|lane| publisher.submit(lane, large(lane)).unwrap()).collect::<Vec<_>>()
+    };
+    server.stop_signal().unwrap();
+    let first = submit_to_all(1);
+    let_lanes_run().await;
+    let second = submit_to_all(2);
+    let_lanes_run().await;
+    server.continue_signal().unwrap();
+    for receipt in first.into_iter().chain(second) {
+        tokio::time::timeout(PATIENCE, receipt).await.expect("no lane waits for itself").unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_lane_whose_turn_does_not_come_goes_without() {
     let mut server = NatsServer::start().unwrap();
     let log = new_log(&server, 2).await;
