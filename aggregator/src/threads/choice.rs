@@ -10,12 +10,16 @@ use super::Kind;
 /// launches cost the aggregator. Below it, to be seen soon costs them nothing.
 const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
 /// Over so long that is measured.
-const MEASURED_OVER: Duration = Duration::from_millis(200);
+const MEASURED_OVER: Duration = Duration::from_millis(100);
+/// So many measurements in a row make a flood: lanes take launches in lumps, and one lump is none.
+const BEGINS_AFTER: u32 = 2;
+/// So many in a row end it: what stalls for a moment is one still.
+const ENDS_AFTER: u32 = 3;
 /// A lane that is this far behind the log has been patient for long enough: so long readers wait by default until a position
 /// that they name is applied. A lane tells every second how it stands, also when nothing comes.
 const MOST_BEHIND: Duration = Duration::from_secs(2);
 /// Patient threads that were not heard for so long find no time: something wants all cores all the time.
-const LONGEST_SILENCE: Duration = Duration::from_millis(500);
+const LONGEST_SILENCE: Duration = Duration::from_millis(250);
 /// After either, for so long: whatever it was may last, and to be behind again and again is no better than to be behind.
 const INSISTS_FOR: Duration = Duration::from_secs(10);
 
@@ -36,6 +40,8 @@ pub(super) struct Choice {
     insists_until: Option<Instant>,
     measured: Option<(Instant, u64)>,
     is_flood: bool,
+    /// How many measurements in a row have said otherwise.
+    otherwise: u32,
 }
 
 impl Choice {
@@ -58,7 +64,12 @@ impl Choice {
         }
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let taken = launches.saturating_sub(before);
-        self.is_flood = taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(FLOOD_LAUNCHES_A_SECOND);
+        let is_fast = taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(FLOOD_LAUNCHES_A_SECOND);
+        self.otherwise = if is_fast == self.is_flood { 0 } else { self.otherwise + 1 };
+        let wanted = if self.is_flood { ENDS_AFTER } else { BEGINS_AFTER };
+        if self.otherwise >= wanted {
+            (self.is_flood, self.otherwise) = (is_fast, 0);
+        }
         self.measured = Some((now, launches));
     }
 }
@@ -70,7 +81,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
     const LEVEL: Seen = Seen { launches: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
     /// What comes between two measurements of a flood.
-    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 5;
+    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 10;
 
     /// Looks again and again at a flood that goes on.
     struct Flood {
@@ -80,9 +91,14 @@ mod tests {
     }
 
     impl Flood {
+        /// It has begun.
         fn new() -> Self {
             let mut flood = Self { choice: Choice::default(), now: Instant::now(), launches: 0 };
             assert_eq!(flood.choice.look(flood.now, LEVEL), Kind::Insistent, "nothing is measured yet");
+            for _ in 1..BEGINS_AFTER {
+                assert_eq!(flood.look(LEVEL), Kind::Insistent, "it may be a lump");
+            }
+            assert_eq!(flood.look(LEVEL), Kind::Patient);
             flood
         }
 
@@ -103,13 +119,20 @@ mod tests {
     #[test]
     fn level_lanes_are_patient_in_a_flood_and_only_there() {
         let mut flood = Flood::new();
-        assert_eq!(flood.look(LEVEL), Kind::Patient);
         assert_eq!(flood.choice.look(flood.now + MOMENT, LEVEL), Kind::Patient, "too soon to measure");
+        for _ in 1..ENDS_AFTER {
+            flood.launches -= 1;
+            assert_eq!(flood.look(LEVEL), Kind::Patient, "it may be a stall");
+        }
+        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        for _ in 1..ENDS_AFTER {
+            flood.launches = 0;
+            assert_eq!(flood.look(LEVEL), Kind::Patient, "a lane may have been let go");
+        }
         flood.launches -= 1;
         assert_eq!(flood.look(LEVEL), Kind::Insistent);
+        assert_eq!(flood.look(LEVEL), Kind::Insistent);
         assert_eq!(flood.look(LEVEL), Kind::Patient);
-        flood.launches = 0;
-        assert_eq!(flood.look(LEVEL), Kind::Insistent, "a lane was let go");
     }
 
     #[test]
