@@ -73,7 +73,7 @@ impl Places {
         match &self.0 {
             None => drop(tasks.spawn(async move { Some(work.await) })),
             Some(moves) => {
-                let work: Work<T> = Arc::new(Mutex::new(Box::pin(work)));
+                let work: Work<T> = Arc::new(Mutex::new(Some(Box::pin(work))));
                 let turns = |kind| take_turns(Arc::clone(&work), moves.kind.clone(), kind);
                 tasks.spawn_on(turns(Kind::Patient), &moves.threads.patient);
                 tasks.spawn_on(turns(Kind::Insistent), &moves.threads.insistent);
@@ -83,18 +83,24 @@ impl Places {
     }
 }
 
-type Work<T> = Arc<Mutex<Pin<Box<dyn Future<Output = T> + Send>>>>;
+/// `None` once it is done.
+type Work<T> = Arc<Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>>;
 
-/// Works while it is the turn of `mine`; `None` when nobody chooses any more.
+/// Works while it is the turn of `mine`; `None` when the others have done it, or nobody chooses any more.
 async fn take_turns<T>(work: Work<T>, mut kind: watch::Receiver<Kind>, mine: Kind) -> Option<T> {
     loop {
         kind.wait_for(|kind| *kind == mine).await.ok()?;
         let mut held = work.lock().await;
-        tokio::select! {
+        let done = tokio::select! {
             biased;
-            moved = kind.wait_for(|kind| *kind != mine) => drop(moved.ok()?),
-            done = held.as_mut() => return Some(done),
-        }
+            moved = kind.wait_for(|kind| *kind != mine) => {
+                moved.ok()?;
+                continue;
+            }
+            done = held.as_mut()? => done,
+        };
+        *held = None;
+        return Some(done);
     }
 }
 

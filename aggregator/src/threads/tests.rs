@@ -80,6 +80,27 @@ fn no_wake_is_lost_in_a_move() {
 }
 
 #[test]
+fn what_is_done_is_not_begun_again_by_the_others() {
+    let world = World::new();
+    for _ in 0..100 {
+        let mut work = world.places.spawn(async { 7 });
+        let (mut ends, begun) = (Vec::new(), Instant::now());
+        // Whichever of the two it was, the other one's turn comes, too.
+        for kind in [Kind::Patient, Kind::Insistent].into_iter().cycle() {
+            world.kind.send_replace(kind);
+            std::thread::yield_now();
+            ends.extend(work.0.try_join_next());
+            assert!(begun.elapsed() < PATIENCE, "{ends:?}");
+            if work.0.is_empty() {
+                break;
+            }
+        }
+        let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
+        assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&7]);
+    }
+}
+
+#[test]
 fn a_panic_is_told() {
     let world = World::new();
     let work = world.places.spawn(async {
