@@ -8,8 +8,8 @@ use aggregator::Threads;
 use anyhow::Context;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// By how much insistent threads give way: against a thread that does not, they get a seventh of a core that both want.
-const NICE: i32 = 8;
+/// By how much insistent threads give way: against a thread that does not, they get a third of a core that both want.
+const NICE: i32 = 3;
 
 /// Runtimes of its own, ended with the value.
 pub struct Background {
