@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     flight::{Cause, Failure},
-    key::{Claimed, key_digest},
+    key::{Claimed, LaunchKey},
     lines::Line,
     publish::Claims,
     recent::Claim,
@@ -97,9 +97,9 @@ impl Bulk {
         let missing = || Invalid::new(Reason::MissingField, "every launch of a bulk needs an id");
         let id = draft.id.as_ref().ok_or_else(missing)?;
         let date = date_of(&draft, &self.settings, &self.tenant)?;
-        let key = key_digest(&self.tenant, &draft.account, date, id);
-        let content = draft.content_fingerprint(self.shared.lanes.recent.secret())?;
-        let launch = Claimed { key, content };
+        let secret = self.shared.lanes.recent.secret();
+        let key = LaunchKey::new(&self.tenant, &draft.account, date, id).fingerprint(secret);
+        let launch = Claimed { key, content: draft.content_fingerprint(secret)? };
         let partition = self.shared.partition(&self.tenant, &draft.account);
         let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
         let place = self.open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;

@@ -1,17 +1,17 @@
-//! What makes a launch unique, as a digest.
+//! What makes a launch unique, in short.
 
-use ledger::{Account, BusinessDate, Digest, Fingerprint, LaunchId, Tenant};
+use ledger::{Account, BusinessDate, Digest, Fingerprint, FingerprintSecret, LaunchId, Tenant};
 use nats::MessageId;
 
 /// Three identifiers of at most 64 bytes, two separators and a date.
 const MAX_KEY_BYTES: usize = 3 * 64 + 2 + 4;
 
-/// A launch's key with its content: what a repetition is recognised by.
+/// A launch's key with its content, as this process knows them: what a repetition is recognised by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// Digest of (tenant, account, date, id).
-    pub key: Digest,
-    /// What its content is told from another by, in this process.
+    /// Of its [`LaunchKey`].
+    pub key: Fingerprint,
+    /// Of its content.
     pub content: Fingerprint,
 }
 
@@ -24,27 +24,38 @@ pub struct Held {
     pub slot: u32,
 }
 
-/// The digest of (tenant, account, date, id).
-pub fn key_digest(tenant: &Tenant, account: &Account, date: BusinessDate, id: &LaunchId) -> Digest {
-    let mut key = KeyBytes { bytes: [0; MAX_KEY_BYTES], used: 0 };
-    key.push(tenant.as_bytes());
-    key.push(b"/");
-    key.push(account.as_bytes());
-    key.push(b"/");
-    key.push(&date.days().to_be_bytes());
-    key.push(id.as_bytes());
-    Digest::of(&key.bytes[..key.used])
-}
-
-struct KeyBytes {
+/// (tenant, account, date, id) as bytes, each launch's own.
+pub struct LaunchKey {
     bytes: [u8; MAX_KEY_BYTES],
     used: usize,
 }
 
-impl KeyBytes {
+impl LaunchKey {
+    /// Of these four.
+    pub fn new(tenant: &Tenant, account: &Account, date: BusinessDate, id: &LaunchId) -> Self {
+        let mut key = Self { bytes: [0; MAX_KEY_BYTES], used: 0 };
+        key.push(tenant.as_bytes());
+        key.push(b"/");
+        key.push(account.as_bytes());
+        key.push(b"/");
+        key.push(&date.days().to_be_bytes());
+        key.push(id.as_bytes());
+        key
+    }
+
     fn push(&mut self, part: &[u8]) {
         self.bytes[self.used..self.used + part.len()].copy_from_slice(part);
         self.used += part.len();
+    }
+
+    /// What every process knows it by.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes[..self.used])
+    }
+
+    /// What this process knows it by.
+    pub fn fingerprint(&self, secret: &FingerprintSecret) -> Fingerprint {
+        secret.of(&self.bytes[..self.used])
     }
 }
 
@@ -67,7 +78,8 @@ mod tests {
     fn every_part_counts_and_none_runs_into_its_neighbour() {
         let digest = |tenant, account, days, id| {
             let (tenant, account) = (Tenant::parse(tenant).unwrap(), Account::parse(account).unwrap());
-            key_digest(&tenant, &account, BusinessDate::from_days(days).unwrap(), &LaunchId::parse(id).unwrap())
+            let (date, id) = (BusinessDate::from_days(days).unwrap(), LaunchId::parse(id).unwrap());
+            LaunchKey::new(&tenant, &account, date, &id).digest()
         };
         let first = digest("ab", "c", 1, "x");
         assert_eq!(first, digest("ab", "c", 1, "x"));

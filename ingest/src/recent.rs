@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use ledger::{Digest, FingerprintSecret};
+use ledger::{Fingerprint, FingerprintSecret};
 use tokio::time::Instant;
 
 use crate::{
@@ -97,13 +97,12 @@ impl Recent {
     /// An empty cache.
     pub fn new(config: RecentConfig) -> Self {
         let capacity = config.entries.div_ceil(SHARDS).clamp(1, MAX_SHARD_ENTRIES);
-        let seed = rand::random();
-        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity, seed))).collect();
-        let secret = FingerprintSecret::new(std::array::from_fn(|_| rand::random()));
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect();
+        let secret = FingerprintSecret::new(rand::random());
         Self { shards, flights: Flights::default(), unknown: AtomicUsize::new(0), secret, config }
     }
 
-    /// Under which contents are compared.
+    /// Under which keys and contents are compared.
     pub fn secret(&self) -> &FingerprintSecret {
         &self.secret
     }
@@ -213,7 +212,7 @@ impl Recent {
     }
 
     /// Acts on the launches of each shard by their indexes, which are in order.
-    fn each<L>(&self, launches: &[L], key: impl Fn(&L) -> Digest, mut act: impl FnMut(&mut Shard, &[usize])) {
+    fn each<L>(&self, launches: &[L], key: impl Fn(&L) -> Fingerprint, mut act: impl FnMut(&mut Shard, &[usize])) {
         if let [launch] = launches {
             return act(&mut self.shard(key(launch)), &[0]);
         }
@@ -228,17 +227,17 @@ impl Recent {
         }
     }
 
-    fn shard(&self, key: Digest) -> MutexGuard<'_, Shard> {
+    fn shard(&self, key: Fingerprint) -> MutexGuard<'_, Shard> {
         lock(&self.shards[shard_of(key)])
     }
 }
 
-fn shard_of(key: Digest) -> usize {
+fn shard_of(key: Fingerprint) -> usize {
     usize::from(key.0[15]) % SHARDS
 }
 
 /// The indexes of the launches, shard by shard, in order within each; and where each shard's end.
-fn by_shard<L>(launches: &[L], key: impl Fn(&L) -> Digest) -> (Vec<usize>, [usize; SHARDS]) {
+fn by_shard<L>(launches: &[L], key: impl Fn(&L) -> Fingerprint) -> (Vec<usize>, [usize; SHARDS]) {
     let mut ends = [0; SHARDS];
     launches.iter().for_each(|launch| ends[shard_of(key(launch))] += 1);
     let (mut next, mut total) = ([0; SHARDS], 0);

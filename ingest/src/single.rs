@@ -7,7 +7,7 @@ use protocol::position::LanePosition;
 
 use crate::{
     flight::{Cause, Failure, Outcome},
-    key::{Claimed, Held, key_digest},
+    key::{Claimed, Held, LaunchKey},
     made_id::make_id,
     publish::Claims,
     recent::Claim,
@@ -115,8 +115,8 @@ fn made(shared: &Shared) -> Result<LaunchId, Refusal> {
 /// Publishes a launch, or finds out what became of the same one posted before.
 pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
     let partition = shared.partition(&launch.tenant, &launch.account);
-    let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
-    let claimed = Claimed { key, content: launch.fingerprint };
+    let key = LaunchKey::new(&launch.tenant, &launch.account, launch.date, &launch.id);
+    let claimed = Claimed { key: key.fingerprint(shared.lanes.recent.secret()), content: launch.fingerprint };
     let mut failure = Failure::new(Cause::Overloaded);
     for _ in 0..MAX_CLAIMS {
         let mut claims = Claims::new(shared.lanes.recent.clone());
@@ -125,7 +125,7 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
             Claim::Conflict { sequence } => return Booked::Conflict(shared.position(partition, sequence)),
             Claim::New { slot } => {
                 claims.push(Held { launch: claimed, slot });
-                return publish(shared, launch, key, partition, claims).await;
+                return publish(shared, launch, key.digest(), partition, claims).await;
             }
             Claim::Pending { flight, same_content } => (flight, same_content),
         };

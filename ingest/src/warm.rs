@@ -15,7 +15,7 @@ use service::{ConfigError, Variables};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    key::{Claimed, key_digest},
+    key::{Claimed, LaunchKey},
     recent::Recent,
 };
 
@@ -99,9 +99,10 @@ struct Lane {
 impl Lane {
     fn remember(self, message: &LogMessage, recent: &Recent) {
         let lines = message.payload.split(|byte| *byte == b'\n');
-        for (launch, content) in lines.filter_map(|line| self.bookable(line, recent.secret())) {
-            let key = key_digest(&launch.tenant, &launch.account, launch.date, &launch.id);
-            recent.warm(Claimed { key, content }, message.sequence);
+        let secret = recent.secret();
+        for (launch, content) in lines.filter_map(|line| self.bookable(line, secret)) {
+            let key = LaunchKey::new(&launch.tenant, &launch.account, launch.date, &launch.id);
+            recent.warm(Claimed { key: key.fingerprint(secret), content }, message.sequence);
         }
     }
 

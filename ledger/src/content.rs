@@ -21,11 +21,11 @@
 
 mod canonical;
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use bytes::BufMut;
 
-use crate::{Amount, Currency, Digest, Invalid, Kind};
+use crate::{Amount, Currency, Digest, Fingerprint, FingerprintSecret, Invalid, Kind};
 
 pub(crate) use canonical::{Member, key_twice};
 
@@ -34,42 +34,6 @@ pub(crate) use canonical::{Member, key_twice};
 /// difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content(pub Digest);
-
-/// What makes the same content the same in one process only: for what is never stored nor compared with what another process
-/// made. A digest costs several times as much.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 16]);
-
-/// A process's own secret, without which nobody can look for two contents of one fingerprint.
-#[derive(Clone)]
-pub struct FingerprintSecret([u8; FingerprintSecret::BYTES]);
-
-impl FingerprintSecret {
-    /// How many random bytes it is made of.
-    pub const BYTES: usize = 192;
-
-    /// Of random bytes.
-    pub fn new(random: [u8; Self::BYTES]) -> Self {
-        Self(random)
-    }
-
-    /// XXH3 of 128 bits.
-    fn of(&self, encoding: &[u8]) -> Fingerprint {
-        Fingerprint(xxhash_rust::xxh3::xxh3_128_with_secret(encoding, &self.0).to_be_bytes())
-    }
-}
-
-impl fmt::Debug for FingerprintSecret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("FingerprintSecret")
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
 
 /// The parts of a launch that its content consists of.
 pub(crate) struct Parts<'p, 'a> {

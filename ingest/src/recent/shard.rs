@@ -11,7 +11,7 @@ use std::{
 };
 
 use hashbrown::HashTable;
-use ledger::Digest;
+use ledger::Fingerprint;
 use tokio::time::Instant;
 
 use super::{Claim, flights::Flights};
@@ -55,12 +55,11 @@ pub(super) struct Shard {
     /// By slot: the flight of unknown outcome. It is the slot's own, or an earlier one of the same content, which counts
     /// again if the slot's own is not sent.
     unknown: HashMap<u32, Arc<Flight>>,
-    seed: [u64; 2],
 }
 
 impl Shard {
-    /// `seed` is random for the process: nobody can choose ids whose keys meet in the table.
-    pub(super) fn new(capacity: usize, seed: [u64; 2]) -> Self {
+    /// Remembers so many accepted launches.
+    pub(super) fn new(capacity: usize) -> Self {
         let first_slots = capacity.min(FIRST_SLOTS);
         Self {
             slots: Vec::with_capacity(first_slots),
@@ -69,15 +68,14 @@ impl Shard {
             capacity,
             index: HashTable::with_capacity(first_slots),
             unknown: HashMap::new(),
-            seed,
         }
     }
 
     /// Looks where these keys stand, or would stand: one short search after the other, so that the processor waits for the
     /// memory of all of them at the same time, and the claims that follow find it in its caches.
-    pub(super) fn fetch(&self, keys: impl ExactSizeIterator<Item = Digest>) {
+    pub(super) fn fetch(&self, keys: impl ExactSizeIterator<Item = Fingerprint>) {
         if keys.len() > 1 {
-            let known = keys.filter(|key| self.find(hash(*key, self.seed), *key).is_some());
+            let known = keys.filter(|key| self.find(*key).is_some());
             std::hint::black_box(known.count());
         }
     }
@@ -92,7 +90,7 @@ impl Shard {
         let accepted = self.accepted.len();
         let leaving = (accepted + more).saturating_sub(self.capacity).min(accepted);
         let stands = |slot: &&u32| {
-            let own = hash(self.slots[at(**slot)].launch.key, self.seed);
+            let own = hash(self.slots[at(**slot)].launch.key);
             self.index.find(own, |found| found == *slot).is_some()
         };
         std::hint::black_box(self.accepted.iter().take(leaving).filter(stands).count());
@@ -115,9 +113,8 @@ impl Shard {
         flights: &Flights,
         ttl: Duration,
     ) -> Claiming {
-        let own = hash(launch.key, self.seed);
-        let Some(slot) = self.find(own, launch.key) else {
-            let slot = self.insert(own, Slot { launch, state: State::OnItsWay(flight.number()) });
+        let Some(slot) = self.find(launch.key) else {
+            let slot = self.insert(Slot { launch, state: State::OnItsWay(flight.number()) });
             return (Claim::New { slot }, false);
         };
         let known = self.slots[at(slot)];
@@ -190,24 +187,26 @@ impl Shard {
             found.is_some_and(|slot| slot.state == State::OnItsWay(flight.number()) && slot.launch.key == key)
         };
         // The number saves a search of the index, whose parts are seldom in the processor's caches.
-        let searched = || self.find(hash(key, self.seed), key).filter(is_claimed);
+        let searched = || self.find(key).filter(is_claimed);
         Some(held.slot).filter(is_claimed).or_else(searched)
     }
 
-    /// A launch that was claimed for this flight was published; else as [`Self::accept`].
+    /// A launch that was claimed for this flight was published; as [`Self::accept`].
     pub(super) fn accept_held(&mut self, held: Held, flight: &Flight, sequence: u64) -> bool {
-        let Some(slot) = self.claimed(held, flight) else { return self.accept(held.launch, sequence) };
-        self.slots[at(slot)] = Slot { launch: held.launch, state: State::Accepted(sequence) };
-        self.count(slot);
-        !self.unknown.is_empty() && self.unknown.remove(&slot).is_some()
+        let known = self.claimed(held, flight).or_else(|| self.find(held.launch.key));
+        self.accept_in(known, held.launch, sequence)
     }
 
     /// The launch was published. Of two acknowledged publishes of one key the first in the log counts. Returns whether an
     /// earlier unknown outcome ends with it.
     pub(super) fn accept(&mut self, launch: Claimed, sequence: u64) -> bool {
-        let (own, accepted) = (hash(launch.key, self.seed), Slot { launch, state: State::Accepted(sequence) });
-        let Some(slot) = self.find(own, launch.key) else {
-            let slot = self.insert(own, accepted);
+        self.accept_in(self.find(launch.key), launch, sequence)
+    }
+
+    fn accept_in(&mut self, known: Option<u32>, launch: Claimed, sequence: u64) -> bool {
+        let accepted = Slot { launch, state: State::Accepted(sequence) };
+        let Some(slot) = known else {
+            let slot = self.insert(accepted);
             self.count(slot);
             return false;
         };
@@ -237,10 +236,10 @@ impl Shard {
 
     /// Forgets the accepted ones.
     pub(super) fn forget(&mut self) {
-        let mut old = std::mem::replace(self, Self::new(self.capacity, self.seed));
+        let mut old = std::mem::replace(self, Self::new(self.capacity));
         for (number, slot) in (0..).zip(&old.slots) {
             if matches!(slot.state, State::OnItsWay(_)) {
-                let kept = self.insert(hash(slot.launch.key, self.seed), *slot);
+                let kept = self.insert(*slot);
                 self.unknown.extend(old.unknown.remove(&number).map(|flight| (kept, flight)));
             }
         }
@@ -260,19 +259,20 @@ impl Shard {
         self.accepted.push_back(slot);
     }
 
-    fn insert(&mut self, own: u64, launch: Slot) -> u32 {
+    fn insert(&mut self, launch: Slot) -> u32 {
         let slot = self.free.pop_front().unwrap_or_else(|| {
             self.slots.push(launch);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         self.slots[at(slot)] = launch;
-        let (slots, seed) = (&self.slots, self.seed);
-        self.index.insert_unique(own, slot, |slot| hash(slots[at(*slot)].launch.key, seed));
+        let slots = &self.slots;
+        let own = hash(launch.launch.key);
+        self.index.insert_unique(own, slot, |slot| hash(slots[at(*slot)].launch.key));
         slot
     }
 
     fn remove(&mut self, slot: u32) {
-        let own = hash(self.slots[at(slot)].launch.key, self.seed);
+        let own = hash(self.slots[at(slot)].launch.key);
         if let Ok(place) = self.index.find_entry(own, |found| *found == slot) {
             place.remove();
         }
@@ -280,8 +280,8 @@ impl Shard {
         self.free.push_back(slot);
     }
 
-    fn find(&self, own: u64, key: Digest) -> Option<u32> {
-        self.index.find(own, |slot| self.slots[at(*slot)].launch.key == key).copied()
+    fn find(&self, key: Fingerprint) -> Option<u32> {
+        self.index.find(hash(key), |slot| self.slots[at(*slot)].launch.key == key).copied()
     }
 }
 
@@ -289,11 +289,8 @@ fn at(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
-/// Keys are digests, so mixing in the seed is enough: a product folded to its halves' exclusive or.
-fn hash(key: Digest, seed: [u64; 2]) -> u64 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = key.0;
-    let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ seed[0];
-    let high = (u64::from_le_bytes([i, j, k, l, m, n, o, p]) ^ seed[1]) | 1;
-    let (product, carried) = low.carrying_mul(high, 0);
-    product ^ carried
+/// A fingerprint under a secret is as good as random, also for whoever chooses the ids.
+fn hash(key: Fingerprint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
