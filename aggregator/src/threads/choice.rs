@@ -10,11 +10,13 @@ use super::Kind;
 /// launches cost the aggregator. Below it, to be seen soon costs them nothing.
 const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
 /// Over so long that is measured.
-const MEASURED_OVER: Duration = Duration::from_millis(100);
+const MEASURED_OVER: Duration = Duration::from_millis(50);
 /// So many measurements in a row make a flood: lanes take launches in lumps, and one lump is none.
-const BEGINS_AFTER: u32 = 2;
+const BEGINS_AFTER: u32 = 4;
+/// From so many launches a second on one measurement does: no stall of a moment gathers as many.
+const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
 /// So many in a row end it: what stalls for a moment is one still.
-const ENDS_AFTER: u32 = 3;
+const ENDS_AFTER: u32 = 6;
 /// A lane that is this far behind the log has been patient for long enough: so long readers wait by default until a position
 /// that they name is applied. A lane tells every second how it stands, also when nothing comes.
 const MOST_BEHIND: Duration = Duration::from_secs(2);
@@ -64,9 +66,14 @@ impl Choice {
         }
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let taken = launches.saturating_sub(before);
-        let is_fast = taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(FLOOD_LAUNCHES_A_SECOND);
+        let reaches = |launches_a_second| taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(launches_a_second);
+        let is_fast = reaches(FLOOD_LAUNCHES_A_SECOND);
         self.otherwise = if is_fast == self.is_flood { 0 } else { self.otherwise + 1 };
-        let wanted = if self.is_flood { ENDS_AFTER } else { BEGINS_AFTER };
+        let wanted = match self.is_flood {
+            true => ENDS_AFTER,
+            false if reaches(GREAT_FLOOD_LAUNCHES_A_SECOND) => 1,
+            false => BEGINS_AFTER,
+        };
         if self.otherwise >= wanted {
             (self.is_flood, self.otherwise) = (is_fast, 0);
         }
@@ -81,7 +88,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
     const LEVEL: Seen = Seen { launches: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
     /// What comes between two measurements of a flood.
-    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 10;
+    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 20;
 
     /// Looks again and again at a flood that goes on.
     struct Flood {
@@ -131,8 +138,20 @@ mod tests {
         }
         flood.launches -= 1;
         assert_eq!(flood.look(LEVEL), Kind::Insistent);
-        assert_eq!(flood.look(LEVEL), Kind::Insistent);
+        for _ in 1..BEGINS_AFTER {
+            assert_eq!(flood.look(LEVEL), Kind::Insistent);
+        }
         assert_eq!(flood.look(LEVEL), Kind::Patient);
+    }
+
+    #[test]
+    fn a_great_flood_needs_one_measurement() {
+        let much = GREAT_FLOOD_LAUNCHES_A_SECOND / 20;
+        for (launches, expected) in [(much - 1, Kind::Insistent), (much, Kind::Patient)] {
+            let (mut choice, now) = (Choice::default(), Instant::now());
+            assert_eq!(choice.look(now, LEVEL), Kind::Insistent);
+            assert_eq!(choice.look(now + MEASURED_OVER, Seen { launches, ..LEVEL }), expected);
+        }
     }
 
     #[test]
