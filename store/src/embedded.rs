@@ -15,6 +15,7 @@ mod opened;
 mod owner;
 mod read;
 mod recent;
+mod sync_ahead;
 mod value;
 mod write;
 

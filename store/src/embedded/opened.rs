@@ -13,11 +13,12 @@ use fjall::{
 
 use super::{
     config::{
-        BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, MAX_JOURNAL_BYTES, MAX_OPEN_FILES, MAX_WAITING_BUFFERS,
-        MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
+        BACKGROUND_THREADS, EmbeddedConfig, LANE_LOCKS, LANES_WRITE_BUFFER_BYTES, MAX_JOURNAL_BYTES, MAX_OPEN_FILES,
+        MAX_WAITING_BUFFERS, MAX_WAITING_RUNS, ROOM_PAUSE, ROOM_TIMEOUT, SEPARATE_FROM_BYTES, SMALL_WRITE_BUFFER_BYTES,
     },
     lane::Lane,
     recent::RecentOwners,
+    sync_ahead::SyncAhead,
 };
 
 /// One incarnation of the store.
@@ -38,6 +39,7 @@ pub(super) struct Opened {
     write_buffer_bytes: u64,
     lanes: [Mutex<Lane>; LANE_LOCKS],
     turn: Mutex<()>,
+    _sync_ahead: SyncAhead,
 }
 
 /// Why a write failed.
@@ -60,6 +62,7 @@ impl Opened {
             .open()?;
         let large = || KeyspaceCreateOptions::default().max_memtable_size(config.write_buffer_bytes);
         let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_WRITE_BUFFER_BYTES);
+        let lanes = || KeyspaceCreateOptions::default().max_memtable_size(LANES_WRITE_BUFFER_BYTES);
         let column = || large().with_kv_separation(Some(separation()));
         Ok(Self {
             incarnation,
@@ -68,7 +71,7 @@ impl Opened {
             accounts: database.keyspace("accounts", small)?,
             chunks: database.keyspace("chunks", column)?,
             lines: database.keyspace("lines", column)?,
-            partitions: database.keyspace("partitions", small)?,
+            partitions: database.keyspace("partitions", lanes)?,
             meta: database.keyspace("meta", small)?,
             recent: RecentOwners::default(),
             recent_lanes: RecentOwners::default(),
@@ -76,6 +79,7 @@ impl Opened {
             write_buffer_bytes: config.write_buffer_bytes,
             lanes: [const { Mutex::new(Lane::new()) }; LANE_LOCKS],
             turn: Mutex::new(()),
+            _sync_ahead: SyncAhead::start(path)?,
         })
     }
 
@@ -134,7 +138,7 @@ impl Opened {
             (&self.accounts, small),
             (&self.chunks, large),
             (&self.lines, large),
-            (&self.partitions, small),
+            (&self.partitions, LANES_WRITE_BUFFER_BYTES),
             (&self.meta, small),
         ]
     }
