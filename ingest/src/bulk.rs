@@ -99,7 +99,7 @@ impl Bulk {
         let date = date_of(&draft, &self.settings, &self.tenant)?;
         let secret = self.shared.lanes.recent.secret();
         let key = LaunchKey::new(&self.tenant, &draft.account, date, id).fingerprint(secret);
-        let launch = Claimed { key, content: draft.content_fingerprint(secret)? };
+        let launch = Claimed { key, content: draft.content_fingerprint(secret) };
         let partition = self.shared.partition(&self.tenant, &draft.account);
         let unavailable = || Refusal::Unavailable(Failure::new(Cause::LogUnavailable));
         let place = self.open.get_mut(usize::from(partition)).ok_or_else(unavailable)?;

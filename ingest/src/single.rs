@@ -83,8 +83,8 @@ pub fn complete(
     let mut line = Vec::with_capacity(text.len() + 128);
     draft.write_line(&tenant, &id, date, &mut line).map_err(Refusal::from)?;
     line.push(b'\n');
-    let content = draft.content_digest().map_err(Refusal::from)?;
-    let fingerprint = draft.content_fingerprint(shared.lanes.recent.secret()).map_err(Refusal::from)?;
+    let content = draft.content_digest();
+    let fingerprint = draft.content_fingerprint(shared.lanes.recent.secret());
     Ok(Complete { tenant, id, account: draft.account, date, content, fingerprint, line: line.into() })
 }
 

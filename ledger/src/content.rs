@@ -25,9 +25,9 @@ use std::borrow::Cow;
 
 use bytes::BufMut;
 
-use crate::{Amount, Currency, Digest, Fingerprint, FingerprintSecret, Invalid, Kind};
+use crate::{Amount, Currency, Digest, Fingerprint, FingerprintSecret, Kind};
 
-pub(crate) use canonical::{Member, key_twice};
+pub(crate) use canonical::{Member, encode_members, key_twice};
 
 /// What makes two launches of one id the same: kind, minor units, currency, `occurred_at` as given, description,
 /// category, and the other fields sorted by key. Key order, white space and `150.75` against `"150.75"` make no
@@ -36,80 +36,66 @@ pub(crate) use canonical::{Member, key_twice};
 pub struct Content(pub Digest);
 
 /// The parts of a launch that its content consists of.
-pub(crate) struct Parts<'p, 'a> {
+pub(crate) struct Parts<'p> {
     pub kind: Kind,
     pub amount: Amount,
     pub currency: Currency,
     pub occurred_at: Option<&'p str>,
     pub description: Option<&'p str>,
     pub category: Option<&'p str>,
-    /// The other fields in any order, with valid JSON.
-    pub others: &'p [Member<'a>],
+    /// The other fields as [`encode_members`] gave them.
+    pub others: &'p [u8],
 }
 
 /// Most launches are encoded in place, without memory of their own.
 const SHORT_ENCODING_BYTES: usize = 256;
-/// Kind, amount, currency; tags and lengths of the three texts; the empty object.
-const MAX_BYTES_BESIDE_TEXTS: usize = 1 + 8 + 3 + 3 * 4 + 2;
+/// Kind, amount, currency; tags and lengths of the three texts.
+const MAX_BYTES_BESIDE_TEXTS: usize = 1 + 8 + 3 + 3 * 4;
 
 impl Content {
     /// Digests the encoding of the parts.
-    ///
-    /// # Errors
-    /// Other fields are nested too deep, have a key twice, or hold a string that is no Unicode text.
-    pub(crate) fn of(parts: &Parts<'_, '_>) -> Result<Self, Invalid> {
+    pub(crate) fn of(parts: &Parts<'_>) -> Self {
         parts.with_encoding(|encoding| Self(Digest::of(encoding)))
     }
 }
 
 impl Fingerprint {
     /// Of the encoding of the parts, under a secret.
-    ///
-    /// # Errors
-    /// As [`Content::of`].
-    pub(crate) fn of(parts: &Parts<'_, '_>, secret: &FingerprintSecret) -> Result<Self, Invalid> {
+    pub(crate) fn of(parts: &Parts<'_>, secret: &FingerprintSecret) -> Self {
         parts.with_encoding(|encoding| secret.of(encoding))
     }
 }
 
-impl Parts<'_, '_> {
+impl Parts<'_> {
     fn texts(&self) -> [Option<&str>; 3] {
         [self.occurred_at, self.description, self.category]
     }
 
-    /// # Errors
-    /// They have no encoding. That can only be for the other fields.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        if self.others.is_empty() { Ok(()) } else { encode(self).map(drop) }
-    }
-
-    fn with_encoding<T>(&self, of: impl FnOnce(&[u8]) -> T) -> Result<T, Invalid> {
+    fn with_encoding<T>(&self, of: impl FnOnce(&[u8]) -> T) -> T {
         if !self.is_short() {
-            return Ok(of(&encode(self)?));
+            return of(&encode(self));
         }
         let mut encoding = [0; SHORT_ENCODING_BYTES];
         let mut free = encoding.as_mut_slice();
-        push_known(self, &mut free);
-        free.put_slice(b"{}");
+        push(self, &mut free);
         let used = SHORT_ENCODING_BYTES - free.len();
-        Ok(of(&encoding[..used]))
+        of(&encoding[..used])
     }
 
     /// Whether the encoding certainly fits into [`SHORT_ENCODING_BYTES`].
     fn is_short(&self) -> bool {
         let texts: usize = self.texts().iter().flatten().map(|text| text.len()).sum();
-        self.others.is_empty() && texts + MAX_BYTES_BESIDE_TEXTS <= SHORT_ENCODING_BYTES
+        texts + self.others.len() + MAX_BYTES_BESIDE_TEXTS <= SHORT_ENCODING_BYTES
     }
 }
 
-fn encode(parts: &Parts<'_, '_>) -> Result<Vec<u8>, Invalid> {
-    let mut encoding = Vec::with_capacity(SHORT_ENCODING_BYTES);
-    push_known(parts, &mut encoding);
-    canonical::push_members(parts.others, &mut encoding)?;
-    Ok(encoding)
+fn encode(parts: &Parts<'_>) -> Vec<u8> {
+    let mut encoding = Vec::with_capacity(SHORT_ENCODING_BYTES + parts.others.len());
+    push(parts, &mut encoding);
+    encoding
 }
 
-fn push_known(parts: &Parts<'_, '_>, out: &mut impl BufMut) {
+fn push(parts: &Parts<'_>, out: &mut impl BufMut) {
     out.put_u8(match parts.kind {
         Kind::Credit => b'C',
         Kind::Debit => b'D',
@@ -119,6 +105,7 @@ fn push_known(parts: &Parts<'_, '_>, out: &mut impl BufMut) {
     for text in parts.texts() {
         canonical::push_optional(text, out);
     }
+    out.put_slice(parts.others);
 }
 
 /// A short piece of a caller's text for the detail of a mistake.

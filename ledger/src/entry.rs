@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use object::{Field, Object};
 
-use crate::content::{Member, Parts};
+use crate::content::{Member, Parts, encode_members};
 use crate::{
     Account, Amount, BusinessDate, Content, Currency, Digest, Fingerprint, FingerprintSecret, Invalid, Kind, LaunchId,
     MoneyError, Reason, Tenant,
@@ -80,6 +80,7 @@ pub struct Draft<'a> {
     description: Option<Cow<'a, str>>,
     category: Option<Cow<'a, str>>,
     others: Vec<Member<'a>>,
+    others_encoding: Cow<'static, [u8]>,
 }
 
 /// Reads a line that a caller of `tenant` posted.
@@ -94,29 +95,21 @@ pub fn parse_posted<'a>(line: &'a [u8], tenant: &Tenant) -> Result<Draft<'a>, In
     if object.text(Field::Tenant)?.is_some_and(|given| given != tenant.as_str()) {
         return Err(Invalid::new(Reason::ReservedField, "tenant is the caller's own or left out"));
     }
-    let draft = draft(&mut object)?;
-    draft.parts().check()?;
-    Ok(draft)
+    draft(&mut object)
 }
 
 impl Draft<'_> {
     /// Digest of the content, see [`crate::Content`].
-    ///
-    /// # Errors
-    /// Of what [`parse_posted`] returned, none.
-    pub fn content_digest(&self) -> Result<Digest, Invalid> {
-        Content::of(&self.parts()).map(|Content(digest)| digest)
+    pub fn content_digest(&self) -> Digest {
+        Content::of(&self.parts()).0
     }
 
     /// What makes the content the same as another's, under this secret.
-    ///
-    /// # Errors
-    /// Of what [`parse_posted`] returned, none.
-    pub fn content_fingerprint(&self, secret: &FingerprintSecret) -> Result<Fingerprint, Invalid> {
+    pub fn content_fingerprint(&self, secret: &FingerprintSecret) -> Fingerprint {
         Fingerprint::of(&self.parts(), secret)
     }
 
-    fn parts(&self) -> Parts<'_, '_> {
+    fn parts(&self) -> Parts<'_> {
         Parts {
             kind: self.kind,
             amount: self.amount,
@@ -124,7 +117,7 @@ impl Draft<'_> {
             occurred_at: self.occurred_at.as_deref(),
             description: self.description.as_deref(),
             category: self.category.as_deref(),
-            others: &self.others,
+            others: &self.others_encoding,
         }
     }
 }
@@ -135,7 +128,7 @@ impl Draft<'_> {
 /// The line cannot be applied; the reason and the detail are parked with it. A `type` that is not known comes before
 /// every other mistake in the launch.
 pub fn parse_logged(line: &[u8]) -> Result<Launch, Invalid> {
-    logged(line, |_| Ok(())).map(|(launch, ())| launch)
+    logged(line, |_| ()).map(|(launch, ())| launch)
 }
 
 /// As [`parse_logged`], with the fingerprint of its content.
@@ -149,12 +142,12 @@ pub fn parse_logged_with_fingerprint(
     logged(line, |draft| draft.content_fingerprint(secret))
 }
 
-fn logged<T>(line: &[u8], with: impl FnOnce(&Draft<'_>) -> Result<T, Invalid>) -> Result<(Launch, T), Invalid> {
+fn logged<T>(line: &[u8], with: impl FnOnce(&Draft<'_>) -> T) -> Result<(Launch, T), Invalid> {
     let mut object = Object::read(line)?;
     check_logged_type(&mut object)?;
     let tenant = Tenant::parse(&object.mandatory(Field::Tenant)?)?;
     let draft = draft(&mut object)?;
-    let (content_digest, beside) = (draft.content_digest()?, with(&draft)?);
+    let (content_digest, beside) = (draft.content_digest(), with(&draft));
     let id = draft.id.ok_or_else(|| object::missing(Field::Id.name()))?;
     let date = draft.date.ok_or_else(|| Invalid::new(Reason::MissingDate, "a launch on the log has a date"))?;
     let id_digest = Digest::of(id.as_bytes());
@@ -183,7 +176,21 @@ fn draft<'a>(object: &mut Object<'a>) -> Result<Draft<'a>, Invalid> {
     let description = bounded(object, Field::Description, MAX_DESCRIPTION_CHARACTERS)?;
     let category = bounded(object, Field::Category, MAX_CATEGORY_CHARACTERS)?;
     let others = std::mem::take(&mut object.others);
-    Ok(Draft { id, account, date, occurred_at, occurred_at_ns, kind, amount, currency, description, category, others })
+    let others_encoding = encode_members(&others)?;
+    Ok(Draft {
+        id,
+        account,
+        date,
+        occurred_at,
+        occurred_at_ns,
+        kind,
+        amount,
+        currency,
+        description,
+        category,
+        others,
+        others_encoding,
+    })
 }
 
 fn parse_time(text: &str) -> Result<i128, Invalid> {

@@ -21,10 +21,12 @@ pub(super) fn push_optional(text: Option<&str>, out: &mut impl BufMut) {
 }
 
 /// The other fields of a line as one object.
-pub(super) fn push_members(members: &[Member<'_>], out: &mut Vec<u8>) -> Result<(), Invalid> {
+///
+/// # Errors
+/// They are nested too deep, have a key twice, or hold a string that is no Unicode text.
+pub(crate) fn encode_members(members: &[Member<'_>]) -> Result<Cow<'static, [u8]>, Invalid> {
     if members.is_empty() {
-        out.extend_from_slice(b"{}");
-        return Ok(());
+        return Ok(Cow::Borrowed(b"{}"));
     }
     let mut encoded = Vec::with_capacity(members.len());
     for (key, json) in members {
@@ -32,7 +34,9 @@ pub(super) fn push_members(members: &[Member<'_>], out: &mut Vec<u8>) -> Result<
         Cursor { json, at: 0 }.value(DEPTH_OF_FIELDS, &mut value)?;
         encoded.push((Cow::Borrowed(key.as_ref()), value));
     }
-    push_sorted(encoded, out)
+    let mut encoding = Vec::new();
+    push_sorted(encoded, &mut encoding)?;
+    Ok(Cow::Owned(encoding))
 }
 
 fn push_sorted(mut members: Vec<(Cow<'_, str>, Vec<u8>)>, out: &mut Vec<u8>) -> Result<(), Invalid> {
