@@ -8,6 +8,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, watch},
@@ -21,7 +22,7 @@ use self::{
     canary::Canary,
     choice::{Choice, Seen},
 };
-use crate::{lanes::Statuses, metrics::Metrics, status};
+use crate::{lanes::Statuses, status};
 
 mod canary;
 mod choice;
@@ -58,11 +59,11 @@ struct Moves {
 
 impl Places {
     /// Without `threads` everything works where it is spawned. Insistent at first: a start catches up.
-    pub(crate) fn new(threads: Option<Threads>, statuses: Statuses, metrics: Metrics) -> Self {
-        Self(threads.map(|threads| {
+    pub(crate) fn new(threads: Option<(Threads, Gauge)>, statuses: Statuses) -> Self {
+        Self(threads.map(|(threads, insists)| {
             let (sender, kind) = watch::channel(Kind::Insistent);
             let canary = Canary::start(&threads.patient);
-            let watching = threads.insistent.spawn(watch_lanes(statuses, canary, sender, metrics));
+            let watching = threads.insistent.spawn(watch_lanes(statuses, canary, sender, insists));
             Arc::new(Moves { threads, kind, _watching: Some(AbortOnDropHandle::new(watching)) })
         }))
     }
@@ -124,7 +125,7 @@ impl<T: Send + 'static> Moving<T> {
 }
 
 /// Looks at the lanes and chooses, for ever.
-async fn watch_lanes(statuses: Statuses, canary: Canary, kind: watch::Sender<Kind>, metrics: Metrics) {
+async fn watch_lanes(statuses: Statuses, canary: Canary, kind: watch::Sender<Kind>, insists: Gauge) {
     let mut choice = Choice::default();
     let mut ticks = interval(LOOKS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,7 +135,7 @@ async fn watch_lanes(statuses: Statuses, canary: Canary, kind: watch::Sender<Kin
         let behind = status::furthest_behind(&statuses, now);
         let seen = Seen { launches: status::launches(&statuses), behind, silent_for: canary.silent_for(now) };
         let chosen = choice.look(now, seen);
-        metrics.threads_insist(chosen == Kind::Insistent);
+        insists.set(i64::from(chosen == Kind::Insistent));
         if kind.send_if_modified(|kind| std::mem::replace(kind, chosen) != chosen) {
             match chosen {
                 Kind::Patient => debug!("a flood: the lanes work where nobody else wants a core"),

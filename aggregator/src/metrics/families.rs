@@ -110,7 +110,6 @@ pub(crate) struct Metrics {
     takeovers: Counter,
     handovers: Counter,
     lease_errors: Counter,
-    insists: Gauge,
 }
 
 impl Metrics {
@@ -170,11 +169,16 @@ impl Metrics {
             takeovers: place.put("takeovers", "Lanes begun because their holder was not heard any more"),
             handovers: place.put("handovers", "Lanes begun beside a holder that lets go when this one has caught up"),
             lease_errors: place.put("lease_errors", "Requests for the leases that NATS failed"),
-            insists: place.put(
-                "insists",
-                "1 while the lanes take a share of the cores, 0 while they work where nobody else wants one",
-            ),
         }
+    }
+
+    /// Whether the lanes take a share of the cores that others want: for where they have the choice.
+    pub(crate) fn register_insists(registry: &mut Registry) -> Gauge {
+        let mut place = Place { registry: registry.sub_registry_with_prefix("aggregator") };
+        place.put(
+            "insists",
+            "1 while the lanes take a share of the cores, 0 while they work where nobody else wants one",
+        )
     }
 
     /// How this instance shares the lanes.
@@ -183,11 +187,6 @@ impl Metrics {
         self.lanes.set(signed(lanes));
         self.lanes_held.set(signed(held));
         self.instances.set(signed(instances));
-    }
-
-    /// Whether the lanes take a share of the cores that others want.
-    pub(crate) fn threads_insist(&self, insist: bool) {
-        self.insists.set(i64::from(insist));
     }
 
     /// A lane was begun.
