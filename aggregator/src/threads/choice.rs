@@ -9,11 +9,12 @@ use super::Kind;
 /// From so many launches a second on, of all lanes together, it is a flood: callers compete for the cores with what their own
 /// launches cost the aggregator. Below it, to be seen soon costs them nothing.
 const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
-/// Over so long that is measured.
-const MEASURED_OVER: Duration = Duration::from_millis(50);
+/// At least over so long that is measured, however close two looks are; usually it is from one look to the next.
+const MEASURED_OVER: Duration = Duration::from_millis(25);
 /// So many measurements in a row make a flood: lanes take launches in lumps, and one lump is none.
 const BEGINS_AFTER: u32 = 4;
-/// From so many launches a second on one measurement does: no stall of a moment gathers as many.
+/// From so many launches a second on one measurement does, and be it a single bulk of some thousands: who posts those waits as
+/// one does in a flood.
 const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
 /// So many in a row end it: what stalls for a moment is one still.
 const ENDS_AFTER: u32 = 6;
@@ -69,10 +70,12 @@ impl Choice {
         let reaches = |launches_a_second| taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(launches_a_second);
         let is_fast = reaches(FLOOD_LAUNCHES_A_SECOND);
         self.otherwise = if is_fast == self.is_flood { 0 } else { self.otherwise + 1 };
-        let wanted = match self.is_flood {
-            true => ENDS_AFTER,
-            false if reaches(GREAT_FLOOD_LAUNCHES_A_SECOND) => 1,
-            false => BEGINS_AFTER,
+        let wanted = if self.is_flood {
+            ENDS_AFTER
+        } else if reaches(GREAT_FLOOD_LAUNCHES_A_SECOND) {
+            1
+        } else {
+            BEGINS_AFTER
         };
         if self.otherwise >= wanted {
             (self.is_flood, self.otherwise) = (is_fast, 0);
@@ -87,8 +90,10 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(1);
     const LEVEL: Seen = Seen { launches: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
-    /// What comes between two measurements of a flood.
-    const MUCH: u64 = FLOOD_LAUNCHES_A_SECOND / 20;
+    /// What comes between two measurements at such a rate.
+    fn launches_of(launches_a_second: u64) -> u64 {
+        launches_a_second * u64::try_from(MEASURED_OVER.as_millis()).unwrap() / 1_000
+    }
 
     /// Looks again and again at a flood that goes on.
     struct Flood {
@@ -111,7 +116,7 @@ mod tests {
 
         fn look(&mut self, seen: Seen) -> Kind {
             self.now += MEASURED_OVER;
-            self.launches += MUCH;
+            self.launches += launches_of(FLOOD_LAUNCHES_A_SECOND);
             self.choice.look(self.now, Seen { launches: self.launches, ..seen })
         }
 
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_great_flood_needs_one_measurement() {
-        let much = GREAT_FLOOD_LAUNCHES_A_SECOND / 20;
+        let much = launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
         for (launches, expected) in [(much - 1, Kind::Insistent), (much, Kind::Patient)] {
             let (mut choice, now) = (Choice::default(), Instant::now());
             assert_eq!(choice.look(now, LEVEL), Kind::Insistent);
