@@ -19,7 +19,7 @@ pub struct EmbeddedConfig {
 }
 
 impl EmbeddedConfig {
-    /// The usual bounds: 272 MiB as the database counts them, and six times what one commit adds to a buffer.
+    /// The usual bounds: 272 MiB as the database counts them, and what one commit adds to the buffers, twice.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -42,7 +42,7 @@ pub(super) const RECENT_OWNERS_BYTES: usize = 16 * 1024 * 1024;
 /// Write buffer of the keyspaces with few rows.
 pub(super) const SMALL_WRITE_BUFFER_BYTES: u64 = 4 * MIB;
 /// Write buffer of the lanes' own rows, of which there are few, each written anew by every commit. Every flush syncs the
-/// database's journal while all commits wait: 4 MiB were full every four seconds at 5,000 launches a second.
+/// database's journal while all commits wait; 4 MiB fill in four seconds at 5,000 launches a second.
 pub(super) const LANES_WRITE_BUFFER_BYTES: u64 = 16 * MIB;
 /// Bytes of write-ahead journals on disk. A start reads them: more makes it slow, less makes small sorted files.
 pub(super) const MAX_JOURNAL_BYTES: u64 = 256 * MIB;
