@@ -22,8 +22,9 @@ impl FingerprintSecret {
         Self(random)
     }
 
-    /// The fingerprint of `bytes`: SipHash-1-3 of 128 bits (Aumasson and Bernstein, *SipHash: a fast short-input PRF*), whose
-    /// collisions are no likelier than chance for whoever does not know the secret. Faster functions promise no such thing.
+    /// The fingerprint of `bytes`: SipHash-1-3, as Rust's own maps use it, with 128 bits. No way to two texts of one fingerprint
+    /// is known that beats chance for whoever does not know the secret; faster functions are not made for that, and a launch
+    /// that were taken for another would be lost.
     pub fn of(&self, bytes: &[u8]) -> Fingerprint {
         Fingerprint(SipHasher13::new_with_key(&self.0).hash(bytes).as_bytes())
     }

@@ -191,7 +191,7 @@ impl Shard {
         Some(held.slot).filter(is_claimed).or_else(searched)
     }
 
-    /// A launch that was claimed for this flight was published; as [`Self::accept`].
+    /// As [`Self::accept`], for a launch that was claimed for this flight: its slot saves the search.
     pub(super) fn accept_held(&mut self, held: Held, flight: &Flight, sequence: u64) -> bool {
         let known = self.claimed(held, flight).or_else(|| self.find(held.launch.key));
         self.accept_in(known, held.launch, sequence)
@@ -259,14 +259,14 @@ impl Shard {
         self.accepted.push_back(slot);
     }
 
-    fn insert(&mut self, launch: Slot) -> u32 {
+    fn insert(&mut self, new: Slot) -> u32 {
         let slot = self.free.pop_front().unwrap_or_else(|| {
-            self.slots.push(launch);
+            self.slots.push(new);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        self.slots[at(slot)] = launch;
+        self.slots[at(slot)] = new;
         let slots = &self.slots;
-        let own = hash(launch.launch.key);
+        let own = hash(new.launch.key);
         self.index.insert_unique(own, slot, |slot| hash(slots[at(*slot)].launch.key));
         slot
     }
