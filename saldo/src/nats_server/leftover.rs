@@ -15,20 +15,45 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Where the system tells about its processes.
+const PROCESSES: &str = "/proc";
+
+/// What has the leftover's process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The nats-server with our configuration.
+    Ours,
+    /// A process whose main thread has ended and has left no command line, while other threads have not: most likely ours, and
+    /// until the last of them is gone its port is taken.
+    Ending,
+    /// Nothing, or somebody else's process: ids are used again.
+    Nothing,
+}
+
 /// Waits until the leftover, if there is one, has ended; kills it if the kernel has not. The caller holds the data
 /// folder's lock, so that nobody else can be using that server.
 ///
 /// # Errors
 /// It does not end.
 pub async fn wait_for_leftover(data: &Path) -> anyhow::Result<()> {
+    wait_for_leftover_of(Path::new(PROCESSES), data).await
+}
+
+async fn wait_for_leftover_of(processes: &Path, data: &Path) -> anyhow::Result<()> {
     let file = process_file(data);
     let Some(process) = read(&file) else { return Ok(()) };
     let deadline = Instant::now() + PATIENCE;
-    while runs(process, &config_file(data)) {
-        if Instant::now() > deadline {
-            anyhow::bail!("a nats-server of an earlier start (process {}) does not end", process.as_raw_pid());
+    loop {
+        let is_late = Instant::now() > deadline;
+        match found(processes, process, &config_file(data)) {
+            Found::Nothing => break,
+            Found::Ours if is_late => {
+                anyhow::bail!("a nats-server of an earlier start (process {}) does not end", process.as_raw_pid());
+            }
+            Found::Ours => drop(kill_process(process, Signal::KILL)),
+            Found::Ending if is_late => break,
+            Found::Ending => {}
         }
-        let _gone_already = kill_process(process, Signal::KILL);
         tokio::time::sleep(PAUSE).await;
     }
     let _absent_already = fs::remove_file(file);
@@ -39,11 +64,22 @@ fn read(file: &Path) -> Option<Pid> {
     fs::read_to_string(file).ok()?.trim().parse().ok().and_then(Pid::from_raw)
 }
 
-/// Whether the process is a nats-server with our configuration: its id may belong to somebody else by now.
-fn runs(process: Pid, config: &Path) -> bool {
-    let Ok(command) = fs::read(format!("/proc/{}/cmdline", process.as_raw_pid())) else { return false };
+fn found(processes: &Path, process: Pid, config: &Path) -> Found {
+    let about = processes.join(process.as_raw_pid().to_string());
+    let Ok(command) = fs::read(about.join("cmdline")) else { return Found::Nothing };
     let config = config.as_os_str().as_encoded_bytes();
-    command.split(|byte| *byte == 0).any(|argument| argument == config)
+    if command.split(|byte| *byte == 0).any(|argument| argument == config) {
+        Found::Ours
+    } else if command.is_empty() && threads(&about) > 1 {
+        Found::Ending
+    } else {
+        Found::Nothing
+    }
+}
+
+/// Those that have not ended, and the main one as long as nobody has asked how it ended.
+fn threads(about: &Path) -> usize {
+    fs::read_dir(about.join("task")).map_or(0, Iterator::count)
 }
 
 #[cfg(test)]
@@ -68,5 +104,39 @@ mod tests {
         let reaper = std::thread::spawn(move || leftover.wait().unwrap());
         wait_for_leftover(folder.path()).await.unwrap();
         assert!(!reaper.join().unwrap().success());
+    }
+
+    /// As the kernel shows a process of two threads whose main one has ended.
+    fn ending(processes: &Path, process: u32) -> std::path::PathBuf {
+        let about = processes.join(process.to_string());
+        for thread in [process, process + 1] {
+            fs::create_dir_all(about.join("task").join(thread.to_string())).unwrap();
+        }
+        fs::write(about.join("cmdline"), "").unwrap();
+        about
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leftover_is_waited_for_until_its_last_thread_has_ended() {
+        let (data, processes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(process_file(data.path()), "77").unwrap();
+        let about = ending(processes.path(), 77);
+        let waiting = wait_for_leftover_of(processes.path(), data.path());
+        tokio::pin!(waiting);
+        for _ in 0..10 {
+            let ended = tokio::time::timeout(PAUSE, &mut waiting).await;
+            assert!(ended.is_err(), "one thread has not ended");
+        }
+        fs::remove_dir(about.join("task/78")).unwrap();
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_dead_and_not_yet_asked_for_is_not_waited_for() {
+        let (data, processes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(process_file(data.path()), "77").unwrap();
+        let about = ending(processes.path(), 77);
+        fs::remove_dir(about.join("task/78")).unwrap();
+        wait_for_leftover_of(processes.path(), data.path()).await.unwrap();
     }
 }
