@@ -23,8 +23,8 @@ const PROCESSES: &str = "/proc";
 enum Found {
     /// The nats-server with our configuration.
     Ours,
-    /// A process whose main thread has ended and has left no command line, while other threads have not: most likely ours, and
-    /// until the last of them is gone its port is taken.
+    /// A process that has no command line any more, while one of its threads has not ended: most likely ours, and until the
+    /// last of them has its port is taken.
     Ending,
     /// Nothing, or somebody else's process: ids are used again.
     Nothing,
@@ -70,11 +70,20 @@ fn found(processes: &Path, process: Pid, config: &Path) -> Found {
     let config = config.as_os_str().as_encoded_bytes();
     if command.split(|byte| *byte == 0).any(|argument| argument == config) {
         Found::Ours
-    } else if command.is_empty() && threads(&about) > 1 {
+    } else if command.is_empty() && (is_running(&about) || threads(&about) > 1) {
         Found::Ending
     } else {
         Found::Nothing
     }
+}
+
+/// Whether the main thread is at work, as it is while it ends. Threads of the kernel, which have no command line either, sleep most
+/// of the time.
+fn is_running(about: &Path) -> bool {
+    let stat = fs::read_to_string(about.join("stat")).unwrap_or_default();
+    // The name before the state may hold anything.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('R' | 'D'))
 }
 
 /// Those that have not ended, and the main one as long as nobody has asked how it ended.
@@ -113,6 +122,7 @@ mod tests {
             fs::create_dir_all(about.join("task").join(thread.to_string())).unwrap();
         }
         fs::write(about.join("cmdline"), "").unwrap();
+        fs::write(about.join("stat"), format!("{process} (a ) R (b) Z 1 1")).unwrap();
         about
     }
 
@@ -129,6 +139,20 @@ mod tests {
         }
         fs::remove_dir(about.join("task/78")).unwrap();
         waiting.await.unwrap();
+    }
+
+    #[test]
+    fn a_last_thread_that_is_ending_is_not_gone() {
+        let (data, processes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let about = ending(processes.path(), 77);
+        fs::remove_dir(about.join("task/78")).unwrap();
+        for (state, expected) in
+            [("R", Found::Ending), ("D", Found::Ending), ("Z", Found::Nothing), ("I", Found::Nothing)]
+        {
+            fs::write(about.join("stat"), format!("77 (nats-server) {state} 1 1")).unwrap();
+            let process = Pid::from_raw(77).unwrap();
+            assert_eq!(found(processes.path(), process, &config_file(data.path())), expected, "{state}");
+        }
     }
 
     #[tokio::test]
