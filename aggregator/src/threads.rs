@@ -68,6 +68,11 @@ impl Places {
         }))
     }
 
+    /// Whether lanes let all others go first now.
+    pub(crate) fn are_patient(&self) -> bool {
+        self.0.as_ref().is_some_and(|moves| *moves.kind.borrow() == Kind::Patient)
+    }
+
     /// Begins `work`, which from then on moves as the lanes do.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Moving<T> {
         let mut tasks = JoinSet::new();

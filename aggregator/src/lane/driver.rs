@@ -137,7 +137,8 @@ impl Driver {
             Landed::Parked => self.worker.parked(),
             Landed::Committed => {
                 compute(self.run_bytes, || self.worker.committed(now_ms));
-                self.pace.committed(Instant::now().into(), self.commit_left.elapsed(), self.run_bytes);
+                let (took, is_patient) = (self.commit_left.elapsed(), self.lane.places.are_patient());
+                self.pace.committed(Instant::now().into(), took, self.run_bytes, is_patient);
                 self.report.committed(&self.worker, self.reading.waiting_bytes());
                 self.tell()?;
                 self.run_bytes = 0;

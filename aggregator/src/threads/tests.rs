@@ -128,6 +128,7 @@ fn work_ends_with_its_handle() {
 #[tokio::test]
 async fn without_threads_to_choose_from_it_works_where_it_is_spawned() {
     let places = Places::new(None, Statuses::default());
+    assert!(!places.are_patient());
     let here = thread_name();
     assert_eq!(places.spawn(async { thread_name() }).ended().await, Ok(here));
 }
