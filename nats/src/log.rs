@@ -182,6 +182,11 @@ impl Log {
         self.writes.unstored(self.client.connection_number(), Instant::now())
     }
 
+    /// How many launches the log has stored for the publishers of this log (and of its clones), since it was opened.
+    pub fn launches_stored(&self) -> u64 {
+        self.writes.launches_stored()
+    }
+
     /// A publisher has handed a message over.
     pub(crate) fn note_sent(&self) {
         self.writes.sent(self.client.connection_number(), Instant::now());
@@ -190,6 +195,11 @@ impl Log {
     /// The log has answered a publisher's message.
     pub(crate) fn note_answered(&self) {
         self.writes.answered();
+    }
+
+    /// The log has stored a publisher's message of so many launches.
+    pub(crate) fn note_stored(&self, launches: u32) {
+        self.writes.stored(launches);
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -4,7 +4,10 @@
 //! anything again, also when there is room: it must be restarted. Only the publishers can tell.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,7 @@ pub struct Unstored {
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
     attempts: Mutex<Option<Attempts>>,
+    launches: AtomicU64,
 }
 
 /// Those since the log last answered one.
@@ -44,6 +48,16 @@ impl Writes {
     /// The log stored a message, or refused it for a reason of its own: it works.
     pub(crate) fn answered(&self) {
         *self.attempts() = None;
+    }
+
+    /// The log stored a message of so many launches, which it did not have before.
+    pub(crate) fn stored(&self, launches: u32) {
+        self.launches.fetch_add(launches.into(), Relaxed);
+    }
+
+    /// How many launches it stored.
+    pub(crate) fn launches_stored(&self) -> u64 {
+        self.launches.load(Relaxed)
     }
 
     /// What was sent on the connection of this number and not answered.

@@ -334,6 +334,9 @@ impl Lane {
         match end {
             End::Stored { sequence, duplicate } => {
                 self.recovered();
+                if !duplicate {
+                    self.log.note_stored(message.message.entries);
+                }
                 message.message.published(sequence, duplicate, &mut self.spares);
             }
             End::Failed(kind, text) => {

@@ -45,6 +45,8 @@ impl Spares {
 pub(super) struct Message {
     pub(super) payload: Bytes,
     pub(super) headers: HeaderMap,
+    /// Launches in it.
+    pub(super) entries: u32,
     /// Each with the line of its first entry.
     waiting: Vec<(u32, Outcome)>,
 }
@@ -63,7 +65,7 @@ impl Message {
             (first_line, pending.outcome)
         });
         let waiting = waiting.collect();
-        Self { payload, headers, waiting }
+        Self { payload, headers, entries: line - 1, waiting }
     }
 
     /// Tells everybody where the message stands.

@@ -28,12 +28,15 @@ async fn what_gathers_leaves_packed_and_everybody_learns_their_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_launch_again_is_a_duplicate_at_the_first_place() {
     let server = NatsServer::start().unwrap();
-    let publisher = Publisher::start(new_log(&server, 1).await, PublisherConfig::default());
+    let log = new_log(&server, 1).await;
+    let publisher = Publisher::start(log.clone(), PublisherConfig::default());
     for entries in [1, 5] {
+        let stored_before = log.launches_stored();
         let first = publish(&publisher, 0, batch("same", entries)).await.unwrap();
         let second = publish(&publisher, 0, batch("same", entries)).await.unwrap();
         assert!(!first.duplicate && second.duplicate);
         assert_eq!((first.sequence, first.first_line), (second.sequence, second.first_line));
+        assert_eq!(log.launches_stored() - stored_before, u64::from(entries), "the log has it once");
     }
 }
 
