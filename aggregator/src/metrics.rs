@@ -3,5 +3,5 @@
 mod families;
 mod lane;
 
-pub(crate) use families::{Metrics, ParkFailure, RestartReason};
+pub(crate) use families::{Metrics, ModeMetrics, ParkFailure, RestartReason};
 pub(crate) use lane::LaneMetrics;

@@ -61,7 +61,7 @@ pub async fn run(
     let statuses = Statuses::default();
     let mut registry = service::metrics::registry();
     let metrics = Metrics::register(&mut registry);
-    let threads = dependencies.threads.clone().map(|threads| (threads, Metrics::register_insists(&mut registry)));
+    let threads = dependencies.threads.clone().map(|threads| (threads, Metrics::register_modes(&mut registry)));
     let router = http::router(registry, status::readiness(statuses.clone()));
 
     let mut parts = JoinSet::new();
@@ -70,7 +70,7 @@ pub async fn run(
     if let Some(generation) = open_generation(dependencies.store.as_ref(), &shutdown).await? {
         let gate = Arc::new(StoreGate::new(Arc::clone(&dependencies.store)));
         let generation = generation.generation;
-        let places = Places::new(threads, statuses.clone());
+        let places = Places::new(threads, &dependencies.log, statuses.clone());
         let equipment = Equipment { config: Arc::new(config), dependencies, metrics, gate, generation, places };
         parts.spawn(work(equipment, statuses, shutdown.clone()));
     }

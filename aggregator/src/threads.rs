@@ -1,14 +1,15 @@
-//! On which threads lanes work, where all services share the cores.
+//! On which threads lanes work, where all services share the cores, and when they read.
 //!
 //! What ingest acknowledges is on the log, and a caller waits for it; when it becomes a balance is a matter of milliseconds
 //! more or less. So in a flood lanes work on *patient* threads, which run only on a core that nobody else wants, as long as
-//! they are close behind the log. As soon as one is not, or patient threads find no time at all, and where there is no
-//! flood, all lanes work on *insistent* ones, which keep a share of the cores. Moving is not a new start: the same future is
-//! polled by the other threads.
+//! they are close behind the log. In a great flood they *rest* besides: they read nothing for a while, so that callers have
+//! the cores and the log to themselves. As soon as a lane is not close behind, or patient threads find no time at all, and
+//! where there is no flood, all lanes work on *insistent* threads, which keep a share of the cores. Moving is not a new start:
+//! the same future is polled by the other threads.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use prometheus_client::metrics::gauge::Gauge;
+use nats::Log;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, watch},
@@ -22,7 +23,7 @@ use self::{
     canary::Canary,
     choice::{Choice, Seen},
 };
-use crate::{lanes::Statuses, status};
+use crate::{lanes::Statuses, metrics::ModeMetrics, status};
 
 mod canary;
 mod choice;
@@ -46,6 +47,26 @@ pub(crate) enum Kind {
     Insistent,
 }
 
+/// How lanes work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// On insistent threads.
+    Insistent,
+    /// On patient ones.
+    Patient,
+    /// On patient ones, without reading on.
+    Resting,
+}
+
+impl Mode {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Insistent => Kind::Insistent,
+            Self::Patient | Self::Resting => Kind::Patient,
+        }
+    }
+}
+
 /// Where the lanes' work is spawned. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Places(Option<Arc<Moves>>);
@@ -53,24 +74,32 @@ pub(crate) struct Places(Option<Arc<Moves>>);
 #[derive(Debug)]
 struct Moves {
     threads: Threads,
-    kind: watch::Receiver<Kind>,
+    mode: watch::Receiver<Mode>,
     _watching: Option<AbortOnDropHandle<()>>,
 }
 
 impl Places {
     /// Without `threads` everything works where it is spawned. Insistent at first: a start catches up.
-    pub(crate) fn new(threads: Option<(Threads, Gauge)>, statuses: Statuses) -> Self {
-        Self(threads.map(|(threads, insists)| {
-            let (sender, kind) = watch::channel(Kind::Insistent);
-            let canary = Canary::start(&threads.patient);
-            let watching = threads.insistent.spawn(watch_lanes(statuses, canary, sender, insists));
-            Arc::new(Moves { threads, kind, _watching: Some(AbortOnDropHandle::new(watching)) })
+    pub(crate) fn new(threads: Option<(Threads, ModeMetrics)>, log: &Log, statuses: Statuses) -> Self {
+        Self(threads.map(|(threads, metrics)| {
+            let (sender, mode) = watch::channel(Mode::Insistent);
+            let watched = Watched { log: log.clone(), statuses, canary: Canary::start(&threads.patient) };
+            let watching = threads.insistent.spawn(watch_lanes(watched, sender, metrics));
+            Arc::new(Moves { threads, mode, _watching: Some(AbortOnDropHandle::new(watching)) })
         }))
     }
 
     /// Whether lanes let all others go first now.
     pub(crate) fn are_patient(&self) -> bool {
-        self.0.as_ref().is_some_and(|moves| *moves.kind.borrow() == Kind::Patient)
+        self.0.as_ref().is_some_and(|moves| moves.mode.borrow().kind() == Kind::Patient)
+    }
+
+    /// Waits while lanes rest. Cancel safe.
+    pub(crate) async fn rested(&self) {
+        if let Some(moves) = &self.0 {
+            // It fails when nobody chooses any more: then the work ends anyway.
+            drop(moves.mode.clone().wait_for(|mode| *mode != Mode::Resting).await);
+        }
     }
 
     /// Begins `work`, which from then on moves as the lanes do.
@@ -80,7 +109,7 @@ impl Places {
             None => drop(tasks.spawn(async move { Some(work.await) })),
             Some(moves) => {
                 let work: Work<T> = Arc::new(Mutex::new(Some(Box::pin(work))));
-                let turns = |kind| take_turns(Arc::clone(&work), moves.kind.clone(), kind);
+                let turns = |kind| take_turns(Arc::clone(&work), moves.mode.clone(), kind);
                 tasks.spawn_on(turns(Kind::Patient), &moves.threads.patient);
                 tasks.spawn_on(turns(Kind::Insistent), &moves.threads.insistent);
             }
@@ -93,13 +122,13 @@ impl Places {
 type Work<T> = Arc<Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>>;
 
 /// Works while it is the turn of `mine`; `None` when the others have done it, or nobody chooses any more.
-async fn take_turns<T>(work: Work<T>, mut kind: watch::Receiver<Kind>, mine: Kind) -> Option<T> {
+async fn take_turns<T>(work: Work<T>, mut mode: watch::Receiver<Mode>, mine: Kind) -> Option<T> {
     loop {
-        kind.wait_for(|kind| *kind == mine).await.ok()?;
+        mode.wait_for(|mode| mode.kind() == mine).await.ok()?;
         let mut held = work.lock().await;
         let done = tokio::select! {
             biased;
-            moved = kind.wait_for(|kind| *kind != mine) => {
+            moved = mode.wait_for(|mode| mode.kind() != mine) => {
                 moved.ok()?;
                 continue;
             }
@@ -129,22 +158,42 @@ impl<T: Send + 'static> Moving<T> {
     }
 }
 
-/// Looks at the lanes and chooses, for ever.
-async fn watch_lanes(statuses: Statuses, canary: Canary, kind: watch::Sender<Kind>, insists: Gauge) {
+/// What is looked at.
+struct Watched {
+    log: Log,
+    statuses: Statuses,
+    canary: Canary,
+}
+
+impl Watched {
+    fn look(&self, now: Instant) -> Seen {
+        Seen {
+            posted: self.log.launches_stored(),
+            taken: status::launches(&self.statuses),
+            behind: status::furthest_behind(&self.statuses, now),
+            silent_for: self.canary.silent_for(now),
+        }
+    }
+}
+
+/// Looks and chooses, for ever.
+async fn watch_lanes(watched: Watched, mode: watch::Sender<Mode>, metrics: ModeMetrics) {
     let mut choice = Choice::default();
     let mut ticks = interval(LOOKS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        let behind = status::furthest_behind(&statuses, now);
-        let seen = Seen { launches: status::launches(&statuses), behind, silent_for: canary.silent_for(now) };
-        let chosen = choice.look(now, seen);
-        insists.set(i64::from(chosen == Kind::Insistent));
-        if kind.send_if_modified(|kind| std::mem::replace(kind, chosen) != chosen) {
+        let chosen = choice.look(now, watched.look(now));
+        metrics.insists.set(i64::from(chosen == Mode::Insistent));
+        if mode.send_if_modified(|mode| std::mem::replace(mode, chosen) != chosen) {
             match chosen {
-                Kind::Patient => debug!("a flood: the lanes work where nobody else wants a core"),
-                Kind::Insistent => debug!("the lanes take their share of the cores"),
+                Mode::Insistent => debug!("the lanes take their share of the cores"),
+                Mode::Patient => debug!("a flood: the lanes work where nobody else wants a core"),
+                Mode::Resting => {
+                    metrics.rests.inc();
+                    debug!("a great flood: the lanes rest");
+                }
             }
         }
     }

@@ -65,6 +65,7 @@ impl Task {
     async fn read_for_ever(self, mut reader: LaneReader) {
         let mut backoff = Backoff::new(READ_DELAYS_MS.0, READ_DELAYS_MS.1);
         loop {
+            self.lane.places.rested().await;
             let incoming = match reader.next().await {
                 Ok(ReadEvent::Created { .. }) => Incoming::Created,
                 Ok(ReadEvent::Message(message)) => {

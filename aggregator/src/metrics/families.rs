@@ -172,13 +172,16 @@ impl Metrics {
         }
     }
 
-    /// Whether the lanes take a share of the cores that others want: for where they have the choice.
-    pub(crate) fn register_insists(registry: &mut Registry) -> Gauge {
+    /// How the lanes work: for where they have the choice.
+    pub(crate) fn register_modes(registry: &mut Registry) -> ModeMetrics {
         let mut place = Place { registry: registry.sub_registry_with_prefix("aggregator") };
-        place.put(
-            "insists",
-            "1 while the lanes take a share of the cores, 0 while they work where nobody else wants one",
-        )
+        ModeMetrics {
+            insists: place.put(
+                "insists",
+                "1 while the lanes take a share of the cores, 0 while they work where nobody else wants one",
+            ),
+            rests: place.put("rests", "Times that the lanes read nothing for a while, so that callers go first"),
+        }
     }
 
     /// How this instance shares the lanes.
@@ -229,6 +232,13 @@ fn launches_histogram() -> Histogram {
 }
 
 /// Where metrics are registered.
+/// How the lanes work that can choose.
+#[derive(Debug)]
+pub(crate) struct ModeMetrics {
+    pub(crate) insists: Gauge,
+    pub(crate) rests: Counter,
+}
+
 struct Place<'a> {
     registry: &'a mut Registry,
 }

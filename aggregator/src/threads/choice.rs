@@ -1,23 +1,28 @@
-//! Which threads the lanes work on next: a pure function of what is seen.
+//! How the lanes work next, on which threads and whether they read: a pure function of what is seen.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Kind;
+use super::Mode;
 
 /// From so many launches a second on, of all lanes together, it is a flood: callers compete for the cores with what their own
 /// launches cost the aggregator. Below it, to be seen soon costs them nothing.
 const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
+/// From so many launches a second on one measurement makes a flood, and be it a single bulk of some thousands: who posts those
+/// waits as one does in a flood.
+const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
 /// At least over so long that is measured, however close two looks are; usually it is from one look to the next.
 const MEASURED_OVER: Duration = Duration::from_millis(25);
 /// So many measurements in a row make a flood: lanes take launches in lumps, and one lump is none.
 const BEGINS_AFTER: u32 = 4;
-/// From so many launches a second on one measurement does, and be it a single bulk of some thousands: who posts those waits as
-/// one does in a flood.
-const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
 /// So many in a row end it: what stalls for a moment is one still.
 const ENDS_AFTER: u32 = 6;
+/// How long lanes rest while a great flood is posted. Readers wait that much longer for a launch of it; half of what they do by
+/// default. Of a bulk everybody waits for the last launch, and that is readable no later: the work is the same.
+const RESTS_FOR: Duration = Duration::from_secs(1);
+/// So many measurements in a row of a great flood are rested for: a bulk that is over before the next look is not.
+const RESTS_AFTER: u32 = 2;
 /// A lane that is this far behind the log has been patient for long enough: so long readers wait by default until a position
 /// that they name is applied. A lane tells every second how it stands, also when nothing comes.
 const MOST_BEHIND: Duration = Duration::from_secs(2);
@@ -29,50 +34,96 @@ const INSISTS_FOR: Duration = Duration::from_secs(10);
 /// What there is to see of the lanes and of patient threads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// Launches that the lanes have taken from the log; it only grows while the lanes stay the same.
-    pub(super) launches: u64,
+    /// Launches that callers of this process have posted: that are on the log.
+    pub(super) posted: u64,
+    /// Launches that the lanes have taken from the log, whoever wrote them; it only grows while the lanes stay the same.
+    pub(super) taken: u64,
     /// How far the lanes are behind the log, the furthest; `None` while one has not begun.
     pub(super) behind: Option<Duration>,
     /// For how long patient threads were not heard.
     pub(super) silent_for: Duration,
 }
 
-/// Remembers why it insists, and what it measures from.
+/// Launches since the look before, and how long that was.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    posted: u64,
+    taken: u64,
+    over_ms: u64,
+}
+
+impl Measured {
+    fn is_posting(&self, launches_a_second: u64) -> bool {
+        self.reaches(self.posted, launches_a_second)
+    }
+
+    fn is_flood(&self, launches_a_second: u64) -> bool {
+        self.reaches(self.posted.max(self.taken), launches_a_second)
+    }
+
+    fn reaches(&self, launches: u64, launches_a_second: u64) -> bool {
+        launches.saturating_mul(1_000) >= self.over_ms.saturating_mul(launches_a_second)
+    }
+}
+
+/// Remembers why it insists, what it measures from, and what is left to read.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     insists_until: Option<Instant>,
-    measured: Option<(Instant, u64)>,
+    measured: Option<(Instant, Seen)>,
     is_flood: bool,
     /// How many measurements in a row have said otherwise.
     otherwise: u32,
+    /// Posted in this flood and not yet taken.
+    unread: u64,
+    /// How many measurements in a row callers have posted a great flood.
+    great: u32,
+    rests_until: Option<Instant>,
 }
 
 impl Choice {
-    /// Which threads it is to be from now on.
-    pub(super) fn look(&mut self, now: Instant, seen: Seen) -> Kind {
-        self.measure(now, seen.launches);
+    /// How it is to be from now on.
+    pub(super) fn look(&mut self, now: Instant, seen: Seen) -> Mode {
+        let measured = self.measure(now, seen);
         let is_too_far = seen.behind.is_some_and(|behind| behind > MOST_BEHIND);
         if is_too_far || seen.silent_for > LONGEST_SILENCE {
             self.insists_until = Some(now + INSISTS_FOR);
         }
         let insists = seen.behind.is_none() || self.insists_until.is_some_and(|until| now < until);
-        if self.is_flood && !insists { Kind::Patient } else { Kind::Insistent }
+        if !self.is_flood || insists {
+            self.rests_until = None;
+            return Mode::Insistent;
+        }
+        if let Some(measured) = measured {
+            self.rests_until = self.rests_until(now, measured);
+        }
+        if self.rests_until.is_some_and(|until| now < until) { Mode::Resting } else { Mode::Patient }
     }
 
-    fn measure(&mut self, now: Instant, launches: u64) {
-        let (since, before) = *self.measured.get_or_insert((now, launches));
-        let elapsed = now.saturating_duration_since(since);
-        if elapsed < MEASURED_OVER {
-            return;
+    fn measure(&mut self, now: Instant, seen: Seen) -> Option<Measured> {
+        let (since, before) = *self.measured.get_or_insert((now, seen));
+        let over = now.saturating_duration_since(since);
+        if over < MEASURED_OVER {
+            return None;
         }
-        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let taken = launches.saturating_sub(before);
-        let reaches = |launches_a_second| taken.saturating_mul(1_000) >= elapsed_ms.saturating_mul(launches_a_second);
-        let is_fast = reaches(FLOOD_LAUNCHES_A_SECOND);
+        let measured = Measured {
+            posted: seen.posted.saturating_sub(before.posted),
+            taken: seen.taken.saturating_sub(before.taken),
+            over_ms: u64::try_from(over.as_millis()).unwrap_or(u64::MAX),
+        };
+        self.measured = Some((now, seen));
+        self.unread = (self.unread + measured.posted).saturating_sub(measured.taken);
+        self.great = if measured.is_posting(GREAT_FLOOD_LAUNCHES_A_SECOND) { self.great.saturating_add(1) } else { 0 };
+        self.notice_floods(measured);
+        Some(measured)
+    }
+
+    fn notice_floods(&mut self, measured: Measured) {
+        let is_fast = measured.is_flood(FLOOD_LAUNCHES_A_SECOND);
         self.otherwise = if is_fast == self.is_flood { 0 } else { self.otherwise + 1 };
         let wanted = if self.is_flood {
             ENDS_AFTER
-        } else if reaches(GREAT_FLOOD_LAUNCHES_A_SECOND) {
+        } else if measured.is_flood(GREAT_FLOOD_LAUNCHES_A_SECOND) {
             1
         } else {
             BEGINS_AFTER
@@ -80,7 +131,22 @@ impl Choice {
         if self.otherwise >= wanted {
             (self.is_flood, self.otherwise) = (is_fast, 0);
         }
-        self.measured = Some((now, launches));
+        if !self.is_flood {
+            self.unread = 0;
+        }
+    }
+
+    /// With the lanes close behind the log: a rest goes on while its time is not over and callers go on posting; the next begins
+    /// when what came meanwhile is read, if the flood is still a great one.
+    fn rests_until(&self, now: Instant, measured: Measured) -> Option<Instant> {
+        if !measured.is_posting(FLOOD_LAUNCHES_A_SECOND) {
+            return None;
+        }
+        if let Some(until) = self.rests_until {
+            return Some(until).filter(|until| now < *until);
+        }
+        let is_read = self.unread <= measured.posted.saturating_mul(2);
+        (is_read && self.great >= RESTS_AFTER).then(|| now + RESTS_FOR)
     }
 }
 
@@ -89,7 +155,7 @@ mod tests {
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(1);
-    const LEVEL: Seen = Seen { launches: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
+    const LEVEL: Seen = Seen { posted: 0, taken: 0, behind: Some(Duration::ZERO), silent_for: Duration::ZERO };
     /// What comes between two measurements at such a rate.
     fn launches_of(launches_a_second: u64) -> u64 {
         launches_a_second * u64::try_from(MEASURED_OVER.as_millis()).unwrap() / 1_000
@@ -99,31 +165,56 @@ mod tests {
     struct Flood {
         choice: Choice,
         now: Instant,
-        launches: u64,
+        posted: u64,
+        taken: u64,
     }
 
     impl Flood {
-        /// It has begun.
-        fn new() -> Self {
-            let mut flood = Self { choice: Choice::default(), now: Instant::now(), launches: 0 };
-            assert_eq!(flood.choice.look(flood.now, LEVEL), Kind::Insistent, "nothing is measured yet");
-            for _ in 1..BEGINS_AFTER {
-                assert_eq!(flood.look(LEVEL), Kind::Insistent, "it may be a lump");
-            }
-            assert_eq!(flood.look(LEVEL), Kind::Patient);
+        /// Nothing is measured yet.
+        fn before() -> Self {
+            let mut flood = Self { choice: Choice::default(), now: Instant::now(), posted: 0, taken: 0 };
+            assert_eq!(flood.choice.look(flood.now, LEVEL), Mode::Insistent);
             flood
         }
 
-        fn look(&mut self, seen: Seen) -> Kind {
+        /// It has begun.
+        fn new() -> Self {
+            let mut flood = Self::before();
+            for _ in 1..BEGINS_AFTER {
+                assert_eq!(flood.look(LEVEL), Mode::Insistent, "it may be a lump");
+            }
+            assert_eq!(flood.look(LEVEL), Mode::Patient);
+            flood
+        }
+
+        /// A great one, in which lanes rest.
+        fn great() -> Self {
+            let mut flood = Self::before();
+            for _ in 1..RESTS_AFTER {
+                assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Patient, "it may be a short bulk");
+            }
+            assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting);
+            flood
+        }
+
+        fn look(&mut self, seen: Seen) -> Mode {
             self.now += MEASURED_OVER;
-            self.launches += launches_of(FLOOD_LAUNCHES_A_SECOND);
-            self.choice.look(self.now, Seen { launches: self.launches, ..seen })
+            self.taken += launches_of(FLOOD_LAUNCHES_A_SECOND);
+            self.choice.look(self.now, Seen { posted: self.posted, taken: self.taken, ..seen })
+        }
+
+        /// So many launches a second are posted, so many taken.
+        fn posts(&mut self, posted_a_second: u64, taken_a_second: u64) -> Mode {
+            self.posted += launches_of(posted_a_second);
+            self.taken += launches_of(taken_a_second);
+            self.now += MEASURED_OVER;
+            self.choice.look(self.now, Seen { posted: self.posted, taken: self.taken, ..LEVEL })
         }
 
         /// For how long it insists although everything is well.
         fn insists_for(&mut self) -> Duration {
             let since = self.now;
-            while self.look(LEVEL) == Kind::Insistent {}
+            while self.look(LEVEL) == Mode::Insistent {}
             self.now - since
         }
     }
@@ -131,47 +222,116 @@ mod tests {
     #[test]
     fn level_lanes_are_patient_in_a_flood_and_only_there() {
         let mut flood = Flood::new();
-        assert_eq!(flood.choice.look(flood.now + MOMENT, LEVEL), Kind::Patient, "too soon to measure");
+        let seen = Seen { taken: flood.taken, ..LEVEL };
+        assert_eq!(flood.choice.look(flood.now + MOMENT, seen), Mode::Patient, "too soon to measure");
         for _ in 1..ENDS_AFTER {
-            flood.launches -= 1;
-            assert_eq!(flood.look(LEVEL), Kind::Patient, "it may be a stall");
+            flood.taken -= 1;
+            assert_eq!(flood.look(LEVEL), Mode::Patient, "it may be a stall");
         }
-        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        assert_eq!(flood.look(LEVEL), Mode::Patient);
         for _ in 1..ENDS_AFTER {
-            flood.launches = 0;
-            assert_eq!(flood.look(LEVEL), Kind::Patient, "a lane may have been let go");
+            flood.taken = 0;
+            assert_eq!(flood.look(LEVEL), Mode::Patient, "a lane may have been let go");
         }
-        flood.launches -= 1;
-        assert_eq!(flood.look(LEVEL), Kind::Insistent);
+        flood.taken -= 1;
+        assert_eq!(flood.look(LEVEL), Mode::Insistent);
         for _ in 1..BEGINS_AFTER {
-            assert_eq!(flood.look(LEVEL), Kind::Insistent);
+            assert_eq!(flood.look(LEVEL), Mode::Insistent);
         }
-        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        assert_eq!(flood.look(LEVEL), Mode::Patient);
+    }
+
+    #[test]
+    fn what_is_posted_is_a_flood_before_it_is_taken() {
+        let mut flood = Flood::before();
+        for _ in 1..BEGINS_AFTER {
+            assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND, 0), Mode::Insistent);
+        }
+        assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND, 0), Mode::Patient);
     }
 
     #[test]
     fn a_great_flood_needs_one_measurement() {
         let much = launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
-        for (launches, expected) in [(much - 1, Kind::Insistent), (much, Kind::Patient)] {
-            let (mut choice, now) = (Choice::default(), Instant::now());
-            assert_eq!(choice.look(now, LEVEL), Kind::Insistent);
-            assert_eq!(choice.look(now + MEASURED_OVER, Seen { launches, ..LEVEL }), expected);
+        for (launches, expected) in [(much - 1, Mode::Insistent), (much, Mode::Patient)] {
+            for seen in [Seen { taken: launches, ..LEVEL }, Seen { posted: launches, ..LEVEL }] {
+                let (mut choice, now) = (Choice::default(), Instant::now());
+                assert_eq!(choice.look(now, LEVEL), Mode::Insistent);
+                assert_eq!(choice.look(now + MEASURED_OVER, seen), expected, "{seen:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_rest_has_its_time() {
+        let mut flood = Flood::great();
+        let begun = flood.now;
+        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0) == Mode::Resting {}
+        assert_eq!(flood.now - begun, RESTS_FOR);
+    }
+
+    #[test]
+    fn the_next_rest_begins_when_all_is_read_that_came_meanwhile() {
+        let mut flood = Flood::great();
+        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0) == Mode::Resting {}
+        let a_look = launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
+        let mut unread = flood.posted - flood.taken;
+        assert!(unread > 10 * a_look, "as much as was posted in a rest");
+        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 3 * GREAT_FLOOD_LAUNCHES_A_SECOND) == Mode::Patient {
+            assert!(unread > 4 * a_look, "it should rest");
+            unread -= 2 * a_look;
+        }
+        assert_eq!(flood.choice.unread, unread - 2 * a_look);
+        assert!(unread <= 4 * a_look);
+    }
+
+    #[test]
+    fn a_rest_ends_when_callers_have_ended_and_none_begins_in_a_lesser_flood() {
+        let mut flood = Flood::great();
+        assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting);
+        assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND - 1_000, 0), Mode::Patient);
+        for _ in 0..10 {
+            let mode = flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND - 1_000, GREAT_FLOOD_LAUNCHES_A_SECOND);
+            assert_eq!(mode, Mode::Patient);
+        }
+    }
+
+    #[test]
+    fn what_others_write_to_the_log_is_not_rested_for() {
+        let mut flood = Flood::before();
+        for _ in 0..10 {
+            assert_eq!(flood.posts(0, GREAT_FLOOD_LAUNCHES_A_SECOND), Mode::Patient);
+        }
+    }
+
+    #[test]
+    fn a_lane_far_behind_has_no_rest() {
+        let mut flood = Flood::great();
+        flood.posted += launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
+        assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND + MOMENT), ..LEVEL }), Mode::Insistent);
+        assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Insistent);
+    }
+
+    #[test]
+    fn what_was_left_unread_is_forgotten_with_its_flood() {
+        let mut flood = Flood::great();
+        while flood.posts(0, 0) != Mode::Insistent {}
+        assert_eq!(flood.choice.unread, 0);
     }
 
     #[test]
     fn lanes_that_begin_insist_and_no_longer() {
         let mut flood = Flood::new();
-        assert_eq!(flood.look(Seen { behind: None, ..LEVEL }), Kind::Insistent);
-        assert_eq!(flood.look(LEVEL), Kind::Patient);
+        assert_eq!(flood.look(Seen { behind: None, ..LEVEL }), Mode::Insistent);
+        assert_eq!(flood.look(LEVEL), Mode::Patient);
     }
 
     #[test]
     fn a_lane_far_behind_insists_until_it_has_been_level_for_a_while() {
         let mut flood = Flood::new();
-        assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND), ..LEVEL }), Kind::Patient);
+        assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND), ..LEVEL }), Mode::Patient);
         for _ in 0..2 {
-            assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND + MOMENT), ..LEVEL }), Kind::Insistent);
+            assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND + MOMENT), ..LEVEL }), Mode::Insistent);
         }
         assert_eq!(flood.insists_for(), INSISTS_FOR);
     }
@@ -179,8 +339,8 @@ mod tests {
     #[test]
     fn threads_that_find_no_time_insist_however_level_the_lanes_are() {
         let mut flood = Flood::new();
-        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE, ..LEVEL }), Kind::Patient);
-        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE + MOMENT, ..LEVEL }), Kind::Insistent);
+        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE, ..LEVEL }), Mode::Patient);
+        assert_eq!(flood.look(Seen { silent_for: LONGEST_SILENCE + MOMENT, ..LEVEL }), Mode::Insistent);
         assert_eq!(flood.insists_for(), INSISTS_FOR);
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct World {
-    kind: watch::Sender<Kind>,
+    mode: watch::Sender<Mode>,
     places: Places,
     runtimes: [Runtime; 2],
 }
@@ -18,9 +18,9 @@ impl World {
         let runtime = |name| Builder::new_multi_thread().worker_threads(2).enable_all().thread_name(name).build();
         let runtimes = ["patient", "insistent"].map(|name| runtime(name).unwrap());
         let threads = Threads { patient: runtimes[0].handle().clone(), insistent: runtimes[1].handle().clone() };
-        let (sender, kind) = watch::channel(Kind::Insistent);
-        let places = Places(Some(Arc::new(Moves { threads, kind, _watching: None })));
-        Self { kind: sender, places, runtimes }
+        let (sender, mode) = watch::channel(Mode::Insistent);
+        let places = Places(Some(Arc::new(Moves { threads, mode, _watching: None })));
+        Self { mode: sender, places, runtimes }
     }
 
     fn wait<T: Send + 'static>(&self, work: Moving<T>) -> Result<T, String> {
@@ -46,8 +46,13 @@ fn work_goes_on_where_it_was_on_other_threads() {
         "done"
     });
     let mut last_turn = None;
-    for (kind, name) in [(Kind::Insistent, "insistent"), (Kind::Patient, "patient"), (Kind::Insistent, "insistent")] {
-        world.kind.send_replace(kind);
+    for (mode, name) in [
+        (Mode::Insistent, "insistent"),
+        (Mode::Patient, "patient"),
+        (Mode::Resting, "patient"),
+        (Mode::Insistent, "insistent"),
+    ] {
+        world.mode.send_replace(mode);
         // What was said before the move may still be on its way.
         loop {
             let (turn, heard_from) = hears.recv_timeout(PATIENCE).unwrap();
@@ -65,7 +70,7 @@ fn work_goes_on_where_it_was_on_other_threads() {
 #[test]
 fn no_wake_is_lost_in_a_move() {
     let world = World::new();
-    for kind in [Kind::Patient, Kind::Insistent].into_iter().cycle().take(100) {
+    for mode in [Mode::Patient, Mode::Insistent].into_iter().cycle().take(100) {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let (has_begun, begun) = mpsc::sync_channel(1);
         let work = world.places.spawn(async move {
@@ -73,7 +78,7 @@ fn no_wake_is_lost_in_a_move() {
             receiver.await
         });
         begun.recv_timeout(PATIENCE).unwrap();
-        world.kind.send_replace(kind);
+        world.mode.send_replace(mode);
         sender.send(7).unwrap();
         assert_eq!(world.wait(work), Ok(Ok(7)));
     }
@@ -86,8 +91,8 @@ fn what_is_done_is_not_begun_again_by_the_others() {
         let mut work = world.places.spawn(async { 7 });
         let (mut ends, begun) = (Vec::new(), Instant::now());
         // Whichever of the two it was, the other one's turn comes, too.
-        for kind in [Kind::Patient, Kind::Insistent].into_iter().cycle() {
-            world.kind.send_replace(kind);
+        for mode in [Mode::Patient, Mode::Insistent].into_iter().cycle() {
+            world.mode.send_replace(mode);
             std::thread::yield_now();
             ends.extend(work.0.try_join_next());
             assert!(begun.elapsed() < PATIENCE, "{ends:?}");
@@ -98,6 +103,25 @@ fn what_is_done_is_not_begun_again_by_the_others() {
         let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
         assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&7]);
     }
+}
+
+#[test]
+fn who_asks_waits_while_lanes_rest() {
+    let world = World::new();
+    let places = &world.places;
+    let ends =
+        || world.runtimes[1].block_on(async { tokio::time::timeout(Duration::ZERO, places.rested()).await.is_ok() });
+    for (mode, expected) in [(Mode::Insistent, true), (Mode::Resting, false), (Mode::Patient, true)] {
+        world.mode.send_replace(mode);
+        assert_eq!(ends(), expected, "{mode:?}");
+    }
+    world.mode.send_replace(Mode::Resting);
+    let waiting = places.spawn({
+        let places = places.clone();
+        async move { places.rested().await }
+    });
+    world.mode.send_replace(Mode::Insistent);
+    assert_eq!(world.wait(waiting), Ok(()));
 }
 
 #[test]
@@ -113,8 +137,8 @@ fn a_panic_is_told() {
 #[test]
 fn work_ends_with_its_handle() {
     let world = World::new();
-    for kind in [Kind::Insistent, Kind::Patient] {
-        world.kind.send_replace(kind);
+    for mode in [Mode::Insistent, Mode::Patient] {
+        world.mode.send_replace(mode);
         let (held, dropped) = mpsc::channel::<()>();
         let work = world.places.spawn(async move {
             let _held = held;
@@ -127,8 +151,9 @@ fn work_ends_with_its_handle() {
 
 #[tokio::test]
 async fn without_threads_to_choose_from_it_works_where_it_is_spawned() {
-    let places = Places::new(None, Statuses::default());
+    let places = Places(None);
     assert!(!places.are_patient());
+    places.rested().await;
     let here = thread_name();
     assert_eq!(places.spawn(async { thread_name() }).ended().await, Ok(here));
 }
