@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::lane::{DEFAULT_PARTITIONS, partitions_of_a_machine};
 
 /// Saldo beside its references, in one run on one machine.
 #[derive(Debug, Parser)]
@@ -48,9 +49,9 @@ pub struct Run {
     /// Seed of all that is random
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Lanes of the log
-    #[arg(long, default_value_t = 4)]
-    pub partitions: u16,
+    /// Lanes of the log [default: as a new log gets them]
+    #[arg(long)]
+    partitions: Option<u16>,
     /// Where the figures go as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -107,6 +108,15 @@ impl Run {
     /// Whether the row is wanted.
     pub fn wants(&self, row: RowName) -> bool {
         if self.only.is_empty() { row.is_of_cluster() == self.cluster } else { self.only.contains(&row) }
+    }
+
+    /// Lanes of the log. What is not given is as `saldo up` and `saldo log apply` have it.
+    pub fn partitions(&self) -> u16 {
+        let of_cluster = || self.cluster || self.only.iter().any(|row| row.is_of_cluster());
+        self.partitions.unwrap_or_else(|| {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            if of_cluster() { DEFAULT_PARTITIONS } else { partitions_of_a_machine(cores) }
+        })
     }
 
     /// How long a stretch of load is measured.

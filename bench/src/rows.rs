@@ -38,7 +38,7 @@ const ROWS: &[(RowName, &str, Row)] = &[
 /// Measures what is wanted, prints the table, writes the JSON.
 pub fn run(run: &Run) -> anyhow::Result<()> {
     let machine = Machine::look(&run.saldo, run.postgres.as_deref());
-    let mut report = Report::new(machine, run.seed, run.quick, run.partitions);
+    let mut report = Report::new(machine, run.seed, run.quick, run.partitions());
     for (row, title, measure) in ROWS {
         if run.wants(*row) {
             eprintln!("{title}");

@@ -60,7 +60,7 @@ pub struct UpArguments {
     /// The nats-server to run [SALDO_NATS_SERVER] [default: the one on PATH]
     #[arg(long, value_name = "PATH")]
     pub nats_server: Option<PathBuf>,
-    /// Lanes of the log; fixed once the log is made [SALDO_PARTITIONS] [default: what the log has, or 4]
+    /// Lanes of the log; fixed once the log is made [SALDO_PARTITIONS] [default: what the log has, or the machine's cores, from 2 to 4]
     #[arg(long, value_name = "P")]
     pub partitions: Option<u16>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use nats::{Client, ClientConfig, LeaseSettings, Leases, Log, LogError, LogSettings, LogUsage, Parked, ParkedSettings};
-use protocol::lane::MAX_PARTITIONS;
+use protocol::lane::{DEFAULT_PARTITIONS, MAX_PARTITIONS};
 use service::Variables;
 use tracing::{info, warn};
 
@@ -14,8 +14,6 @@ use crate::{
     telemetry,
 };
 
-/// Lanes of a new log where none are asked for: more gather worse, fewer leave cores idle.
-pub const DEFAULT_PARTITIONS: u16 = 4;
 /// The smallest bound of the log that makes sense: some messages of the longest kind.
 pub const SMALLEST_LOG_BYTES: u64 = 1024 * 1024;
 /// The parked stream may take one in this many of the log's bytes, within these bounds.

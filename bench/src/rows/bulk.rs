@@ -28,7 +28,7 @@ const SERIES: u64 = 1;
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let count = run.bulk_launches();
     let launches = Launches::new(run.seed, SERIES);
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     // The first stretch of a process pays for memory that later ones find.
     post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES + 1), count / 10)?;
     let posted = post::bulk(&pipeline.edges, launches, count)?;
@@ -70,10 +70,10 @@ fn publish_bare(run: &Run, launches: Launches, count: u64) -> anyhow::Result<Dur
     let server = NatsServer::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let settings = LogSettings { partitions: run.partitions, replicas: 1, max_bytes: -1, epoch: 1 };
+        let settings = LogSettings { partitions: run.partitions(), replicas: 1, max_bytes: -1, epoch: 1 };
         Log::ensure(&Client::connect(&config(&server.url())).await?, &settings).await.map(drop)
     })?;
-    publish(&server.url(), run.partitions, &messages)
+    publish(&server.url(), run.partitions(), &messages)
 }
 
 /// Time of publishing them to a log that is there.

@@ -20,13 +20,13 @@ const PACKED: u64 = 520_000;
 /// Bulk, beside the same bytes published without us.
 pub fn packed(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let count = run.bulk_launches();
-    let cluster = IngestOverCluster::start(&run.saldo, run.partitions)?;
+    let cluster = IngestOverCluster::start(&run.saldo, run.partitions())?;
     post::accept(cluster.ingest, Launches::new(run.seed, WARM_UP), count / 10)?;
     let accepted = post::accept(cluster.ingest, Launches::new(run.seed, SERIES), count)?;
     drop(cluster);
-    let cluster = IngestOverCluster::start(&run.saldo, run.partitions)?;
+    let cluster = IngestOverCluster::start(&run.saldo, run.partitions())?;
     let messages = bulk::messages(Launches::new(run.seed, SERIES), count);
-    let bare = bulk::publish(&cluster.nats.urls(), run.partitions, &messages)?;
+    let bare = bulk::publish(&cluster.nats.urls(), run.partitions(), &messages)?;
     Ok(vec![Figure {
         name: "log in three copies: NDJSON bulk accepted".to_owned(),
         unit: "launches/s",
@@ -50,7 +50,7 @@ pub fn singles(run: &Run) -> anyhow::Result<Vec<Figure>> {
 }
 
 fn single(run: &Run, connections: u16, least: u64) -> anyhow::Result<Figure> {
-    let cluster = IngestOverCluster::start(&run.saldo, run.partitions)?;
+    let cluster = IngestOverCluster::start(&run.saldo, run.partitions())?;
     let (warm_up, stretch) = (run.warm_up(), run.stretch());
     let load = Closed { address: cluster.ingest, connections, warm_up, stretch, status: 201 };
     let launches = Launches::new(run.seed, SERIES + u64::from(connections % 50));

@@ -48,7 +48,7 @@ fn mean_millibytes(launches: u64) -> u64 {
 
 fn processes(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let count = run.bulk_launches();
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     let [idle, _] = pipeline.resident_bytes()?;
     post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES), count)?;
     let [saldo, nats_server] = pipeline.resident_bytes()?;

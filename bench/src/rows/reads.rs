@@ -22,7 +22,7 @@ const SERIES: u64 = 4;
 const TURNS: usize = 2;
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     post::bulk(&pipeline.edges, Launches::new(run.seed, SERIES), ACCOUNTS)?;
     let answer = in_own_thread(warm(pipeline.edges.query))?;
     let (reference, address) = static_server(&answer)?;

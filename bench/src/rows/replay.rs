@@ -44,12 +44,12 @@ pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
 
 /// Time of a replay into an empty embedded store, and of reading the same log in order.
 pub fn embedded(run: &Run, launches: Launches, count: u64) -> anyhow::Result<(Duration, Duration)> {
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     post::bulk(&pipeline.edges, launches, count)?;
     let data = pipeline.stop()?;
     let (raw, end) = read_raw(&log_folder(&data))?;
     fs::remove_dir_all(store_folder(&data))?;
-    let pipeline = Pipeline::start_on(&run.saldo, run.partitions, data)?;
+    let pipeline = Pipeline::start_on(&run.saldo, run.partitions(), data)?;
     in_own_thread(pipeline.wait_for(end.as_bytes()))?;
     let replayed = pipeline.started.elapsed();
     pipeline.stop()?;

@@ -59,7 +59,7 @@ fn beside(run: &Run, programs: &Path, connections: u16) -> anyhow::Result<Refere
 
 /// What Saldo took, and how long it was behind at the end: reading must not pay for writing without saying so.
 fn post(run: &Run, connections: u16) -> anyhow::Result<(Throughput, Posted)> {
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     let (warm_up, stretch) = (run.warm_up(), run.stretch());
     let load = Closed { address: pipeline.edges.ingest, connections, warm_up, stretch, status: 201 };
     let launches = Launches::new(run.seed, u64::from(connections % 100));

@@ -29,7 +29,7 @@ struct Times {
 }
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     let load = Open {
         per_second: PER_SECOND,
         warm_up_requests: PER_SECOND * run.warm_up().as_secs(),

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, ParkedSettings};
+use protocol::lane::partitions_of_a_machine;
 use retry::Shutdown;
 use service::Variables;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
@@ -260,7 +261,10 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
 async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
     let partitions = match plan.settings.partitions {
         Some(partitions) => partitions,
-        None => existing_partitions(client).await?.unwrap_or(log::DEFAULT_PARTITIONS),
+        None => match existing_partitions(client).await? {
+            Some(partitions) => partitions,
+            None => partitions_of_a_machine(std::thread::available_parallelism().map_or(1, usize::from)),
+        },
     };
     let max_bytes = log_max_bytes(plan);
     Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: nats_client::STREAM_EPOCH })

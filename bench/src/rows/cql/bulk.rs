@@ -25,7 +25,7 @@ pub fn over_few_accounts(run: &Run) -> anyhow::Result<Vec<Figure>> {
 
 fn figures(run: &Run, accounts: u64, least: u64) -> anyhow::Result<Vec<Figure>> {
     let (count, launches) = (launches(run), Launches::new(run.seed, SERIES).over(accounts));
-    let mut deployment = Deployment::start(&run.saldo, run.partitions)?;
+    let mut deployment = Deployment::start(&run.saldo, run.partitions())?;
     deployment.join(&["one"])?;
     warm_up(run, &deployment, WARM_UP)?;
     let before = deployment.written()?;
@@ -56,7 +56,7 @@ fn figures(run: &Run, accounts: u64, least: u64) -> anyhow::Result<Vec<Figure>> 
 
 /// The same bulk into `saldo up`.
 fn embedded(run: &Run, launches: Launches, count: u64) -> anyhow::Result<u64> {
-    let pipeline = Pipeline::start(&run.saldo, run.partitions)?;
+    let pipeline = Pipeline::start(&run.saldo, run.partitions())?;
     post::bulk(&pipeline.edges, Launches::new(run.seed, WARM_UP), count / 2)?;
     let posted = post::bulk(&pipeline.edges, launches, count)?;
     pipeline.stop()?;

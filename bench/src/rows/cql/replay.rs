@@ -17,7 +17,7 @@ const SERIES: u64 = 14;
 
 pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     let (count, launches) = (launches(run), Launches::new(run.seed, SERIES));
-    let mut deployment = Deployment::start(&run.saldo, run.partitions)?;
+    let mut deployment = Deployment::start(&run.saldo, run.partitions())?;
     let (took, written) = replayed(&mut deployment, launches, count)?;
     drop(deployment);
     let (embedded, _raw) = replay::embedded(run, launches, count)?;
