@@ -27,6 +27,7 @@ use crate::{lanes::Statuses, metrics::ModeMetrics, status};
 
 mod canary;
 mod choice;
+mod rests;
 
 /// How often is looked how far the lanes are behind.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);

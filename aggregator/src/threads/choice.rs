@@ -4,25 +4,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Mode;
+use super::{Mode, rests::Rests};
 
 /// From so many launches a second on, of all lanes together, it is a flood: callers compete for the cores with what their own
 /// launches cost the aggregator. Below it, to be seen soon costs them nothing.
-const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
+pub(super) const FLOOD_LAUNCHES_A_SECOND: u64 = 10_000;
 /// From so many launches a second on one measurement makes a flood, and be it a single bulk of some thousands: who posts those
 /// waits as one does in a flood.
-const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
+pub(super) const GREAT_FLOOD_LAUNCHES_A_SECOND: u64 = 100_000;
 /// At least over so long that is measured, however close two looks are; usually it is from one look to the next.
 const MEASURED_OVER: Duration = Duration::from_millis(25);
 /// So many measurements in a row make a flood: lanes take launches in lumps, and one lump is none.
 const BEGINS_AFTER: u32 = 4;
 /// So many in a row end it: what stalls for a moment is one still.
 const ENDS_AFTER: u32 = 6;
-/// How long lanes rest while a great flood is posted. Readers wait that much longer for a launch of it; half of what they do by
-/// default. Of a bulk everybody waits for the last launch, and that is readable no later: the work is the same.
-const RESTS_FOR: Duration = Duration::from_secs(1);
-/// So many measurements in a row of a great flood are rested for: a bulk that is over before the next look is not.
-const RESTS_AFTER: u32 = 2;
 /// A lane that is this far behind the log has been patient for long enough: so long readers wait by default until a position
 /// that they name is applied. A lane tells every second how it stands, also when nothing comes.
 const MOST_BEHIND: Duration = Duration::from_secs(2);
@@ -44,16 +39,17 @@ pub(super) struct Seen {
     pub(super) silent_for: Duration,
 }
 
-/// Launches since the look before, and how long that was.
+/// Launches since the measurement before, and how long that was.
 #[derive(Clone, Copy, Debug)]
-struct Measured {
-    posted: u64,
-    taken: u64,
-    over_ms: u64,
+pub(super) struct Measured {
+    pub(super) posted: u64,
+    pub(super) taken: u64,
+    pub(super) over_ms: u64,
 }
 
 impl Measured {
-    fn is_posting(&self, launches_a_second: u64) -> bool {
+    /// Whether callers post so many a second.
+    pub(super) fn is_posting(&self, launches_a_second: u64) -> bool {
         self.reaches(self.posted, launches_a_second)
     }
 
@@ -66,7 +62,7 @@ impl Measured {
     }
 }
 
-/// Remembers why it insists, what it measures from, and what is left to read.
+/// Remembers why it insists, and what it measures from.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     insists_until: Option<Instant>,
@@ -74,30 +70,34 @@ pub(super) struct Choice {
     is_flood: bool,
     /// How many measurements in a row have said otherwise.
     otherwise: u32,
-    /// Posted in this flood and not yet taken.
-    unread: u64,
-    /// How many measurements in a row callers have posted a great flood.
-    great: u32,
-    rests_until: Option<Instant>,
+    rests: Rests,
 }
 
 impl Choice {
     /// How it is to be from now on.
     pub(super) fn look(&mut self, now: Instant, seen: Seen) -> Mode {
-        let measured = self.measure(now, seen);
         let is_too_far = seen.behind.is_some_and(|behind| behind > MOST_BEHIND);
         if is_too_far || seen.silent_for > LONGEST_SILENCE {
             self.insists_until = Some(now + INSISTS_FOR);
         }
+        if let Some(measured) = self.measure(now, seen) {
+            self.notice_floods(measured);
+            self.rests.measured(now, measured);
+        }
+        if !self.is_flood {
+            self.rests = Rests::default();
+        }
         let insists = seen.behind.is_none() || self.insists_until.is_some_and(|until| now < until);
-        if !self.is_flood || insists {
-            self.rests_until = None;
-            return Mode::Insistent;
+        if insists {
+            self.rests.end(now);
         }
-        if let Some(measured) = measured {
-            self.rests_until = self.rests_until(now, measured);
+        if insists || !self.is_flood {
+            Mode::Insistent
+        } else if self.rests.is_on() {
+            Mode::Resting
+        } else {
+            Mode::Patient
         }
-        if self.rests_until.is_some_and(|until| now < until) { Mode::Resting } else { Mode::Patient }
     }
 
     fn measure(&mut self, now: Instant, seen: Seen) -> Option<Measured> {
@@ -106,16 +106,12 @@ impl Choice {
         if over < MEASURED_OVER {
             return None;
         }
-        let measured = Measured {
+        self.measured = Some((now, seen));
+        Some(Measured {
             posted: seen.posted.saturating_sub(before.posted),
             taken: seen.taken.saturating_sub(before.taken),
             over_ms: u64::try_from(over.as_millis()).unwrap_or(u64::MAX),
-        };
-        self.measured = Some((now, seen));
-        self.unread = (self.unread + measured.posted).saturating_sub(measured.taken);
-        self.great = if measured.is_posting(GREAT_FLOOD_LAUNCHES_A_SECOND) { self.great.saturating_add(1) } else { 0 };
-        self.notice_floods(measured);
-        Some(measured)
+        })
     }
 
     fn notice_floods(&mut self, measured: Measured) {
@@ -131,22 +127,6 @@ impl Choice {
         if self.otherwise >= wanted {
             (self.is_flood, self.otherwise) = (is_fast, 0);
         }
-        if !self.is_flood {
-            self.unread = 0;
-        }
-    }
-
-    /// With the lanes close behind the log: a rest goes on while its time is not over and callers go on posting; the next begins
-    /// when what came meanwhile is read, if the flood is still a great one.
-    fn rests_until(&self, now: Instant, measured: Measured) -> Option<Instant> {
-        if !measured.is_posting(FLOOD_LAUNCHES_A_SECOND) {
-            return None;
-        }
-        if let Some(until) = self.rests_until {
-            return Some(until).filter(|until| now < *until);
-        }
-        let is_read = self.unread <= measured.posted.saturating_mul(2);
-        (is_read && self.great >= RESTS_AFTER).then(|| now + RESTS_FOR)
     }
 }
 
@@ -184,16 +164,6 @@ mod tests {
                 assert_eq!(flood.look(LEVEL), Mode::Insistent, "it may be a lump");
             }
             assert_eq!(flood.look(LEVEL), Mode::Patient);
-            flood
-        }
-
-        /// A great one, in which lanes rest.
-        fn great() -> Self {
-            let mut flood = Self::before();
-            for _ in 1..RESTS_AFTER {
-                assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Patient, "it may be a short bulk");
-            }
-            assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting);
             flood
         }
 
@@ -263,40 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_has_its_time() {
-        let mut flood = Flood::great();
-        let begun = flood.now;
-        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0) == Mode::Resting {}
-        assert_eq!(flood.now - begun, RESTS_FOR);
-    }
-
-    #[test]
-    fn the_next_rest_begins_when_all_is_read_that_came_meanwhile() {
-        let mut flood = Flood::great();
-        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0) == Mode::Resting {}
-        let a_look = launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
-        let mut unread = flood.posted - flood.taken;
-        assert!(unread > 10 * a_look, "as much as was posted in a rest");
-        while flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 3 * GREAT_FLOOD_LAUNCHES_A_SECOND) == Mode::Patient {
-            assert!(unread > 4 * a_look, "it should rest");
-            unread -= 2 * a_look;
-        }
-        assert_eq!(flood.choice.unread, unread - 2 * a_look);
-        assert!(unread <= 4 * a_look);
-    }
-
-    #[test]
-    fn a_rest_ends_when_callers_have_ended_and_none_begins_in_a_lesser_flood() {
-        let mut flood = Flood::great();
-        assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting);
-        assert_eq!(flood.posts(FLOOD_LAUNCHES_A_SECOND - 1_000, 0), Mode::Patient);
-        for _ in 0..10 {
-            let mode = flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND - 1_000, GREAT_FLOOD_LAUNCHES_A_SECOND);
-            assert_eq!(mode, Mode::Patient);
-        }
-    }
-
-    #[test]
     fn what_others_write_to_the_log_is_not_rested_for() {
         let mut flood = Flood::before();
         for _ in 0..10 {
@@ -305,18 +241,26 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_far_behind_has_no_rest() {
-        let mut flood = Flood::great();
-        flood.posted += launches_of(GREAT_FLOOD_LAUNCHES_A_SECOND);
+    fn lanes_rest_in_a_great_flood_unless_one_is_far_behind() {
+        let mut flood = Flood::before();
+        assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Patient, "it may be a short bulk");
+        assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting);
+        let seen = Seen { posted: flood.posted, taken: flood.taken, ..LEVEL };
+        assert_eq!(flood.choice.look(flood.now + MOMENT, seen), Mode::Resting, "too soon to measure");
         assert_eq!(flood.look(Seen { behind: Some(MOST_BEHIND + MOMENT), ..LEVEL }), Mode::Insistent);
         assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Insistent);
     }
 
     #[test]
     fn what_was_left_unread_is_forgotten_with_its_flood() {
-        let mut flood = Flood::great();
-        while flood.posts(0, 0) != Mode::Insistent {}
-        assert_eq!(flood.choice.unread, 0);
+        let mut flood = Flood::before();
+        for _ in 0..2 {
+            for _ in 0..10 {
+                flood.posts(100 * GREAT_FLOOD_LAUNCHES_A_SECOND, 0);
+            }
+            assert_eq!(flood.posts(GREAT_FLOOD_LAUNCHES_A_SECOND, 0), Mode::Resting, "as the first time");
+            while flood.posts(0, 0) != Mode::Insistent {}
+        }
     }
 
     #[test]
