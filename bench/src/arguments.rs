@@ -110,7 +110,7 @@ impl Run {
         if self.only.is_empty() { row.is_of_cluster() == self.cluster } else { self.only.contains(&row) }
     }
 
-    /// Lanes of the log. What is not given is as `saldo up` and `saldo log apply` have it.
+    /// Lanes of the log. What is not given is as `saldo up` has it, or `saldo log apply` where rows of a deployment are measured.
     pub fn partitions(&self) -> u16 {
         let of_cluster = || self.cluster || self.only.iter().any(|row| row.is_of_cluster());
         self.partitions.unwrap_or_else(|| {

@@ -63,7 +63,7 @@ impl LogAt {
     }
 
     /// The last position of every lane.
-    async fn end(&self) -> anyhow::Result<Position> {
+    pub async fn end(&self) -> anyhow::Result<Position> {
         let log = Log::open(&self.connect().await?, 1).await?;
         let mut lanes = BTreeMap::new();
         for partition in 0..log.identity().partitions {

@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::{is_long, kills::some_moment, load::Load, report::Report, stage::Stage};
 use crate::{
     metrics::{metric, wait_for_metric, wait_until_ready},
+    pipeline::Setup,
     plain_nats::PlainConnection,
 };
 
@@ -24,7 +25,8 @@ const LONGEST_LINE_BYTES: usize = 512 * 1024 - 64;
 
 /// Poison of every kind under load; then the parked stream is full, and more of it comes.
 pub async fn of_every_kind(seed: u64) -> anyhow::Result<Report> {
-    let mut stage = Stage::new().await?;
+    let variables = vec![("SALDO_PARTITIONS".to_owned(), LANES.to_string())];
+    let mut stage = Stage::with(Setup { variables, ..Setup::default() }).await?;
     let load = Load::start(&stage, seed)?;
     some_moment(&mut StdRng::seed_from_u64(seed), 500).await;
     stage.pipeline()?.nats_cli(&["stream", "edit", "LAUNCHES_PARKED", PARKED_BYTES, "--force"], None)?;
