@@ -231,7 +231,6 @@ fn launches_histogram() -> Histogram {
     Histogram::new(LAUNCHES_BUCKETS)
 }
 
-/// Where metrics are registered.
 /// How the lanes work that can choose.
 #[derive(Debug)]
 pub(crate) struct ModeMetrics {
@@ -239,6 +238,7 @@ pub(crate) struct ModeMetrics {
     pub(crate) rests: Counter,
 }
 
+/// Where metrics are registered.
 struct Place<'a> {
     registry: &'a mut Registry,
 }

@@ -80,16 +80,19 @@ impl Choice {
         if is_too_far || seen.silent_for > LONGEST_SILENCE {
             self.insists_until = Some(now + INSISTS_FOR);
         }
+        let insists = seen.behind.is_none() || self.insists_until.is_some_and(|until| now < until);
         if let Some(measured) = self.measure(now, seen) {
             self.notice_floods(measured);
-            self.rests.measured(now, measured);
+            self.rests.count(now, measured);
+            if !insists {
+                self.rests.turn(now, measured);
+            }
+        }
+        if insists {
+            self.rests.end(now);
         }
         if !self.is_flood {
             self.rests = Rests::default();
-        }
-        let insists = seen.behind.is_none() || self.insists_until.is_some_and(|until| now < until);
-        if insists {
-            self.rests.end(now);
         }
         if insists || !self.is_flood {
             Mode::Insistent

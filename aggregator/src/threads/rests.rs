@@ -15,15 +15,23 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 const RESTS_AFTER: u32 = 2;
 
 /// The rests of one flood.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rests {
-    /// Posted in this flood and not yet taken.
+    /// Posted in this flood and not yet taken, about: what others write is taken, too.
     unread: u64,
     /// How many measurements in a row callers have posted a great flood.
     great: u32,
     until: Option<Instant>,
-    /// When the last one ended.
-    ended: Option<Instant>,
+    /// When the last one ended, until what came meanwhile is read.
+    reads_since: Option<Instant>,
+    /// Of the next.
+    length: Duration,
+}
+
+impl Default for Rests {
+    fn default() -> Self {
+        Self { unread: 0, great: 0, until: None, reads_since: None, length: LONGEST_REST }
+    }
 }
 
 impl Rests {
@@ -32,14 +40,23 @@ impl Rests {
         self.until.is_some()
     }
 
-    /// Something was measured. A rest goes on while its time is not over and callers go on posting; the next begins when all is
-    /// read that came meanwhile, if it is still a great flood.
-    pub(super) fn measured(&mut self, now: Instant, measured: Measured) {
+    /// Counts what was measured.
+    pub(super) fn count(&mut self, now: Instant, measured: Measured) {
         self.unread = (self.unread + measured.posted).saturating_sub(measured.taken);
         self.great = if measured.is_posting(GREAT_FLOOD_LAUNCHES_A_SECOND) { self.great.saturating_add(1) } else { 0 };
+        if self.is_level(measured)
+            && let Some(since) = self.reads_since.take()
+        {
+            self.length = now.saturating_duration_since(since).min(LONGEST_REST);
+        }
+    }
+
+    /// Begins or ends a rest. It goes on while its time is not over and callers go on posting; the next begins when all is read
+    /// that came meanwhile, if it is still a great flood.
+    pub(super) fn turn(&mut self, now: Instant, measured: Measured) {
         match self.until {
             Some(until) if now >= until || !measured.is_posting(FLOOD_LAUNCHES_A_SECOND) => self.end(now),
-            None if self.great >= RESTS_AFTER && self.is_level(measured) => self.until = Some(now + self.length(now)),
+            None if self.great >= RESTS_AFTER && self.is_level(measured) => self.until = Some(now + self.length),
             _ => {}
         }
     }
@@ -47,18 +64,13 @@ impl Rests {
     /// Lanes read on.
     pub(super) fn end(&mut self, now: Instant) {
         if self.until.take().is_some() {
-            self.ended = Some(now);
+            self.reads_since = Some(now);
         }
     }
 
     /// Some of what was posted last is always still on its way.
     fn is_level(&self, measured: Measured) -> bool {
         self.unread <= measured.posted.saturating_mul(2)
-    }
-
-    fn length(&self, now: Instant) -> Duration {
-        let read_for = self.ended.map(|ended| now.saturating_duration_since(ended));
-        read_for.map_or(LONGEST_REST, |read_for| read_for.min(LONGEST_REST))
     }
 }
 
@@ -90,7 +102,9 @@ mod tests {
             let over_ms = LOOK_MS;
             self.now += Duration::from_millis(over_ms);
             let of = |launches_a_second: u64| launches_a_second * over_ms / 1_000;
-            self.rests.measured(self.now, Measured { posted: of(posted_a_second), taken: of(taken_a_second), over_ms });
+            let measured = Measured { posted: of(posted_a_second), taken: of(taken_a_second), over_ms };
+            self.rests.count(self.now, measured);
+            self.rests.turn(self.now, measured);
             self.rests.is_on()
         }
 
@@ -131,6 +145,22 @@ mod tests {
         let read_for = flood.read(GREAT + GREAT / 10);
         assert!(read_for > LONGEST_REST, "{read_for:?}");
         assert_eq!(flood.rest(), LONGEST_REST);
+    }
+
+    #[test]
+    fn time_in_which_nothing_was_left_to_read_does_not_make_a_rest_longer() {
+        let mut flood = Flood::great();
+        flood.rest();
+        let read_for = flood.read(10 * GREAT);
+        assert_eq!(flood.rest(), read_for);
+        for _ in 0..100 {
+            assert!(!flood.posts(GREAT - 1_000, 10 * GREAT));
+        }
+        for _ in 1..RESTS_AFTER {
+            assert!(!flood.posts(GREAT, GREAT));
+        }
+        assert!(flood.posts(GREAT, GREAT));
+        assert!(flood.rest() <= read_for);
     }
 
     #[test]
