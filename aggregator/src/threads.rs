@@ -103,6 +103,11 @@ impl Places {
         }
     }
 
+    /// Tells of rests that begin from now on.
+    pub(crate) fn rests(&self) -> RestBell {
+        RestBell(self.0.as_ref().map(|moves| moves.mode.clone()))
+    }
+
     /// Begins `work`, which from then on moves as the lanes do.
     pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Moving<T> {
         let mut tasks = JoinSet::new();
@@ -116,6 +121,23 @@ impl Places {
             }
         }
         Moving(tasks)
+    }
+}
+
+/// See [`Places::rests`].
+pub(crate) struct RestBell(Option<watch::Receiver<Mode>>);
+
+impl RestBell {
+    /// Waits until lanes begin to rest; for ever where they do not. Cancel safe.
+    pub(crate) async fn rung(&mut self) {
+        if let Some(mode) = &mut self.0 {
+            while mode.changed().await.is_ok() {
+                if *mode.borrow_and_update() == Mode::Resting {
+                    return;
+                }
+            }
+        }
+        std::future::pending().await
     }
 }
 

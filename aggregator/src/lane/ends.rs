@@ -1,11 +1,12 @@
-//! Where the lane ends, asked every second: for lag, for heartbeats, and to see whether the log answers.
+//! Where the lane ends, asked every second: for lag, for heartbeats, and to see whether the log answers. Also when lanes begin to
+//! rest: they read nothing then that would tell that the lane goes on, and readers must not be told that everything is counted.
 
 use std::{sync::Arc, time::Duration};
 
 use protocol::log::LogMessage;
 use tokio::{
     sync::watch::{Receiver, Sender, channel},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::debug;
 
@@ -47,8 +48,12 @@ impl Ends {
 async fn ask_for_ever(lane: Arc<Lane>, ends: Sender<LaneEnd>) {
     let mut ticks = interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rests = lane.places.rests();
     loop {
-        let _tick: Instant = ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = rests.rung() => {}
+        }
         match ask(&lane).await {
             Ok(end) => {
                 lane.status.log_answered(None);

@@ -116,12 +116,32 @@ fn who_asks_waits_while_lanes_rest() {
         assert_eq!(ends(), expected, "{mode:?}");
     }
     world.mode.send_replace(Mode::Resting);
+    let (has_begun, begun) = mpsc::sync_channel(1);
     let waiting = places.spawn({
         let places = places.clone();
-        async move { places.rested().await }
+        async move {
+            has_begun.send(()).unwrap();
+            places.rested().await;
+        }
     });
+    begun.recv_timeout(PATIENCE).unwrap();
     world.mode.send_replace(Mode::Insistent);
     assert_eq!(world.wait(waiting), Ok(()));
+}
+
+#[test]
+fn each_rest_is_told_when_it_begins() {
+    let world = World::new();
+    let mut rests = world.places.rests();
+    let mut is_rung =
+        || world.runtimes[1].block_on(async { tokio::time::timeout(Duration::ZERO, rests.rung()).await.is_ok() });
+    for (mode, expected) in
+        [(Mode::Patient, false), (Mode::Resting, true), (Mode::Patient, false), (Mode::Resting, true)]
+    {
+        world.mode.send_replace(mode);
+        assert_eq!(is_rung(), expected, "{mode:?}");
+        assert!(!is_rung(), "it was told");
+    }
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod folding;
 mod log_changes;
 mod operating;
 mod poison;
+mod resting;
 mod support;
 mod waking_late;

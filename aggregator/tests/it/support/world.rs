@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
-use aggregator::{AggregatorConfig, Dependencies};
+use aggregator::{AggregatorConfig, Dependencies, Threads};
 use ledger::{Balance, BusinessDate, Grain, Place, RowKey, Tenant, Totals};
 use nats::{Changes, Client, ClientConfig, Log, LogSettings, NoticeEvent, Parked, ParkedSettings, subjects};
 use retry::Shutdown;
@@ -30,6 +30,8 @@ pub struct World {
     pub parked: Parked,
     pub model: Model,
     pub config: AggregatorConfig,
+    /// Where lanes work; none to choose from if not said.
+    pub threads: Option<Threads>,
     /// The stream's last sequence once everything published is stored.
     pub published: u64,
     _folder: TempDir,
@@ -73,6 +75,7 @@ impl World {
             store: Arc::new(store),
             model: Model::default(),
             config: AggregatorConfig { refused_retry_ms: 200, ..AggregatorConfig::default() },
+            threads: None,
             published: 0,
             client,
             server,
@@ -124,8 +127,15 @@ impl World {
 
     /// Starts an aggregator with its own view of the store.
     pub async fn start_over(&self, store: Arc<dyn Store>) -> anyhow::Result<Running> {
-        let (log, parked) = (self.log.clone(), self.parked.clone());
-        Running::start(self.config.clone(), self.client.clone(), log, parked, store).await
+        let dependencies = Dependencies {
+            log: self.log.clone(),
+            changes: Changes::new(self.client.clone(), self.log.identity().epoch),
+            parked: self.parked.clone(),
+            store,
+            leases: None,
+            threads: self.threads.clone(),
+        };
+        Running::start(self.config.clone(), dependencies).await
     }
 
     /// Waits until everything on the log is applied.
@@ -248,18 +258,10 @@ impl World {
 }
 
 impl Running {
-    pub async fn start(
-        config: AggregatorConfig,
-        client: Client,
-        log: Log,
-        parked: Parked,
-        store: Arc<dyn Store>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(config: AggregatorConfig, dependencies: Dependencies) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shutdown = Shutdown::new();
-        let changes = Changes::new(client, log.identity().epoch);
-        let dependencies = Dependencies { log, changes, parked, store, leases: None, threads: None };
         let task = tokio::spawn(aggregator::run(config, listener, dependencies, shutdown.clone()));
         Ok(Self { task, shutdown, address })
     }
