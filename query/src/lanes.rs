@@ -172,7 +172,7 @@ impl Lane {
         let moved = self.moved.notified();
         tokio::pin!(moved);
         moved.as_mut().enable();
-        let will_move = !self.retired.load(Ordering::Acquire) && !self.lock().machine.awaits_progress();
+        let will_move = !self.is_retired() && !self.lock().machine.awaits_progress();
         if self.stamp().position < minimum && will_move {
             moved.await;
         }
@@ -180,7 +180,12 @@ impl Lane {
 
     /// Whether its worker was heard since the start; a lane whose place others have taken is not waited for.
     pub(crate) fn was_heard(&self) -> bool {
-        self.heard.load(Ordering::Acquire) || self.retired.load(Ordering::Acquire)
+        self.heard.load(Ordering::Acquire) || self.is_retired()
+    }
+
+    /// Whether others have taken its place: it hears nothing, and waiting for it returns at once.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Waits until something has changed, unless the worker was heard.

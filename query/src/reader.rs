@@ -203,8 +203,8 @@ impl Reader {
         for _ in 0..MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
             let demand = demand(wants, &lanes)?;
-            for lane in lanes.iter() {
-                self.reach(lane, demand.of_lane(lane.partition), wants).await?;
+            if !self.reach(&lanes, &demand, wants).await? {
+                continue;
             }
             let stamps: Vec<_> = lanes.iter().map(|lane| (lane.partition, lane.stamp())).collect();
             let incarnation = self.incarnation.load(Ordering::Acquire);
@@ -236,16 +236,21 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits until the lane is at `minimum`.
-    async fn reach(&self, lane: &Lane, minimum: u64, wants: &Wants) -> Result<(), Problem> {
-        self.meet(lane, wants).await?;
-        loop {
+    /// Waits until every lane is where it is demanded to be; `false` when others have taken their place meanwhile.
+    async fn reach(&self, lanes: &Lanes, demand: &Demand, wants: &Wants) -> Result<bool, Problem> {
+        for lane in lanes.iter() {
+            let minimum = demand.of_lane(lane.partition);
+            self.meet(lane, wants).await?;
             self.freshen(lane).await?;
-            if lane.stamp().position >= minimum {
-                return Ok(());
+            while lane.stamp().position < minimum {
+                if lane.is_retired() {
+                    return Ok(false);
+                }
+                self.wait(lane, minimum, wants).await?;
+                self.freshen(lane).await?;
             }
-            self.wait(lane, minimum, wants).await?;
         }
+        Ok(true)
     }
 
     /// Where no notices come, progress is read from the store for each reader: nothing else would tell it.

@@ -37,6 +37,29 @@ async fn the_store_tells_how_many_lanes_there_are() {
     world.wait_for("the lane to be known again", found).await;
 }
 
+/// A list of an empty store that waits for a position: the first progress lays the lanes out anew, and it waits for those.
+#[tokio::test]
+async fn a_list_that_waits_waits_for_the_lanes_that_are_laid_out_anew() {
+    let mut world = World::new().await;
+    let lane = world.worker.partition("acme", "a");
+    let waiting = tokio::spawn(world.ask("/v1/accounts").at_least(&format!("1.{lane}.2"), 10_000).send());
+    let waits = async |world: &World| (world.metric("saldo_query_waits_total").await >= 1.0).then_some(());
+    world.wait_for("the list to wait", waits).await;
+    let first = world.commit(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    assert_eq!(first.to, 1);
+    world.tell(&first).await;
+    world.wait_until_fresh().await;
+    let bypasses = world.metric("saldo_query_bypasses_total").await;
+    for _ in 0..20 {
+        assert_eq!(world.metric("saldo_query_bypasses_total").await.to_bits(), bypasses.to_bits(), "it asks the store");
+    }
+    assert!(!waiting.is_finished());
+    let position = world.post(&[Entry::credit("a", "2026-01-01", "2", "1.00")]).await;
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("saldo-position").contains(position.trim_start_matches("1.")), "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_store_of_another_epoch_is_refused() {
     let mut world = World::without_query(Beginning { epoch: 2, ..Beginning::default() }).await;
