@@ -20,6 +20,8 @@ use crate::{
 
 /// Lines of a message of the reference: near what Saldo packs.
 pub const LINES_A_MESSAGE: usize = 1_000;
+/// Messages of a lane on their way at once.
+const IN_FLIGHT_OF_A_LANE: usize = 2;
 /// Transfers accepted a second by TigerBeetle 0.16.99 on the machine of docs/benchmarks.md: it cannot be installed by the
 /// bench.
 const TIGERBEETLE_QUOTED: u64 = 402_000;
@@ -63,8 +65,8 @@ pub fn run(run: &Run) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Time of publishing the same lines with nothing around: messages cut beforehand, one in flight in each lane as Saldo has
-/// it, the server's durability the same.
+/// Time of publishing the same lines with nothing around: messages cut beforehand, as many in flight as Saldo has of large ones,
+/// the server's durability the same.
 fn publish_bare(run: &Run, launches: Launches, count: u64) -> anyhow::Result<Duration> {
     let messages = messages(launches, count);
     let server = NatsServer::start()?;
@@ -84,9 +86,10 @@ pub fn publish(servers: &str, partitions: u16, messages: &[Bytes]) -> anyhow::Re
         let context = jetstream::new(async_nats::connect(servers).await.context("cannot connect")?);
         let start = Instant::now();
         let mut lanes = JoinSet::new();
-        for lane in 0..partitions {
-            let own = messages.iter().skip(usize::from(lane)).step_by(usize::from(partitions)).cloned();
-            lanes.spawn(publish_lane(context.clone(), lane, own.collect()));
+        let senders = usize::from(partitions) * IN_FLIGHT_OF_A_LANE;
+        for (sender, lane) in (0..senders).zip((0..partitions).cycle()) {
+            let own = messages.iter().skip(sender).step_by(senders).cloned();
+            lanes.spawn(publish_in_turn(context.clone(), lane, own.collect()));
         }
         while let Some(ended) = lanes.join_next().await {
             ended??;
@@ -102,7 +105,7 @@ pub fn messages(launches: Launches, count: u64) -> Vec<Bytes> {
     (0..lines.len()).step_by(message_bytes).map(|at| lines.slice(at..lines.len().min(at + message_bytes))).collect()
 }
 
-async fn publish_lane(context: jetstream::Context, lane: u16, messages: Vec<Bytes>) -> anyhow::Result<()> {
+async fn publish_in_turn(context: jetstream::Context, lane: u16, messages: Vec<Bytes>) -> anyhow::Result<()> {
     for message in messages {
         context.publish(format!("launches.{lane}"), message).await?.await?;
     }
