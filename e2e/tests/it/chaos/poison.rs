@@ -18,8 +18,11 @@ const POISONED: u32 = 120;
 const EMPTY: (usize, usize) = (20_000, 100_000);
 /// Lanes of the log.
 const LANES: u32 = 4;
-/// What the parked stream may take: full long before the poison is at its end.
+/// What the parked stream may take.
 const PARKED_BYTES: &str = "--max-bytes=200000";
+/// Long lines in the middle of the poison. Each is parked with about 10 KiB of its text: whatever kinds the seed draws,
+/// the parked stream is full before the second half of the poison comes.
+const FILLING_LINES: u32 = 24;
 /// As long as a message may be.
 const LONGEST_LINE_BYTES: usize = 512 * 1024 - 64;
 
@@ -68,6 +71,9 @@ fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, u32>> 
     let mut connection = PlainConnection::open(url)?;
     let mut published = BTreeMap::new();
     for number in 0..POISONED {
+        if number == POISONED / 2 {
+            *published.entry("line_too_long").or_default() += fill(&mut connection, number)?;
+        }
         if number % 10 == 0 {
             *published.entry("wrong_lane").or_default() += wrong_lanes(&mut connection, number)?;
         }
@@ -80,6 +86,14 @@ fn publish(url: &str, seed: u64) -> anyhow::Result<BTreeMap<&'static str, u32>> 
         }
     }
     Ok(published)
+}
+
+/// More than the parked stream may take. How many lines are too long.
+fn fill(connection: &mut PlainConnection, number: u32) -> anyhow::Result<u32> {
+    for line in 0..FILLING_LINES {
+        connection.publish(&format!("launches.{}", line % LANES), too_long(number).as_bytes())?;
+    }
+    Ok(FILLING_LINES)
 }
 
 /// A good launch in every lane: one of them is its account's. How many are not.
@@ -98,10 +112,14 @@ fn poison(kind: u8, number: u32) -> (&'static str, String) {
         0 => ("malformed", format!("{{\"id\":\"open-{number}\",")),
         1 => ("malformed", "\u{1}\u{2} nonsense \u{feff}".to_owned()),
         2 => ("unknown_type", format!("{{\"type\":\"unheard-of\",\"id\":\"{number}\"}}")),
-        3 => ("line_too_long", format!("{{\"id\":\"{}\"}}", "x".repeat(LONGEST_LINE_BYTES))),
+        3 => ("line_too_long", too_long(number)),
         4 => ("missing_date", launch("stray", number, "")),
         _ => ("invalid_amount", launch("stray", number, "\"date\":\"2026-11-01\",").replace("1.00", "-1.00")),
     }
+}
+
+fn too_long(number: u32) -> String {
+    format!("{{\"id\":\"{number}-{}\"}}", "x".repeat(LONGEST_LINE_BYTES - 16))
 }
 
 /// Of another tenant than the load's.
