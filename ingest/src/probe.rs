@@ -113,14 +113,15 @@ impl Probe {
         stores(&self.log)
     }
 
-    /// Only a clear "this is another stream" stops writing; what may be a hiccup does not.
+    /// Only a clear "this is another stream, or has other settings" stops writing; what may be a hiccup does not.
     fn judge(&self, verified: Result<(), LogError>) -> Result<(), String> {
-        let is_another = verified.as_ref().is_err_and(|error| !error.retry_helps());
-        if is_another && self.state.ours.swap(false, Relaxed) {
-            tracing::error!("the log is not the one that this service was started with; nothing is written any more");
-            self.recent.forget();
-        } else if verified.is_ok() {
-            self.state.ours.store(true, Relaxed);
+        match &verified {
+            Ok(()) => self.state.ours.store(true, Relaxed),
+            Err(error) if !error.retry_helps() && self.state.ours.swap(false, Relaxed) => {
+                tracing::error!(%error, "nothing is written into the log as long as it is not what this service relies on");
+                self.recent.forget();
+            }
+            Err(_) => {}
         }
         verified.map_err(|error| error.to_string())
     }

@@ -155,6 +155,7 @@ mod tests {
             messages: 100,
             first_sequence: 1,
             last_sequence: 100,
+            deleted: 0,
             replicas: 1,
         };
         assert_eq!(first_wanted(&usage, 1_000), 91);

@@ -1,5 +1,6 @@
 //! The log: one stream, made or checked at start.
 
+pub(crate) mod checks;
 pub(crate) mod message;
 pub(crate) mod stream;
 mod writes;
@@ -48,6 +49,8 @@ pub struct LogUsage {
     pub first_sequence: u64,
     /// Sequence of the last message; 0 when there was none.
     pub last_sequence: u64,
+    /// Sequences between these two that have no message, as far as the server knows. Nothing may be deleted: each is damage.
+    pub deleted: u64,
     /// Copies that the cluster keeps.
     pub replicas: usize,
 }
@@ -145,6 +148,7 @@ impl Log {
             messages: found.state.messages,
             first_sequence: found.state.first_seq,
             last_sequence: found.state.last_seq,
+            deleted: found.state.num_deleted,
             replicas: stream::replicas_of(&found.config),
         })
     }

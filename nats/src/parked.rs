@@ -6,7 +6,7 @@ use crate::{
     api::{self, ApiFailure},
     client::Client,
     error::{LogError, NatsError, NatsErrorKind},
-    log::stream,
+    log::{checks, stream},
     subjects,
 };
 
@@ -94,12 +94,12 @@ impl Parked {
 /// Whether the stream keeps what this program parks: each message once, for ever.
 fn check(found: &stream::StreamInfo) -> Result<(), LogError> {
     let name = subjects::PARKED_STREAM;
-    stream::check_kept_for_ever(name, &found.config)?;
-    let once = found.config["discard_new_per_subject"] == true && found.config["max_msgs_per_subject"] == 1;
-    if once && found.config["metadata"][stream::META_PARKED] == stream::WIRE_VERSION {
+    checks::parked_settings(name, &found.config)?;
+    if found.config["metadata"][stream::META_PARKED] == stream::WIRE_VERSION {
         return Ok(());
     }
     Err(LogError::NotOurs(format!(
-        "the stream {name} does not keep one message a subject: it was not made by this program, remove or rename it"
+        "the stream {name} does not say in its metadata that it keeps parked messages: it was not made by this program, \
+         rename it"
     )))
 }

@@ -149,7 +149,15 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_stays_as_it_is() {
-        let usage = LogUsage { bytes: 0, max_bytes: 77, messages: 0, first_sequence: 1, last_sequence: 0, replicas: 3 };
+        let usage = LogUsage {
+            bytes: 0,
+            max_bytes: 77,
+            messages: 0,
+            first_sequence: 1,
+            last_sequence: 0,
+            deleted: 0,
+            replicas: 3,
+        };
         let settings = Wanted::default().settings(Some((6, usage)));
         assert_eq!((settings.partitions, settings.replicas, settings.max_bytes), (6, 3, 77));
         let settings = Wanted::default().settings(None);

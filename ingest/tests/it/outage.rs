@@ -29,14 +29,6 @@ async fn until_accepted(ingest: &TestIngest, id: &str) {
     wait_until_async("acceptance", DEADLINE, accepted).await.unwrap();
 }
 
-async fn until_not_ready(ingest: &TestIngest, why: &str) {
-    let not_ready = async || {
-        let answer = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap();
-        (answer.status() == 503 && answer.text().await.unwrap().contains(why)).then_some(())
-    };
-    wait_until_async(why, DEADLINE, not_ready).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_means_503_soon_and_recovery_by_itself() {
     let mut ingest = patient().start().await;
@@ -51,7 +43,7 @@ async fn a_killed_server_means_503_soon_and_recovery_by_itself() {
             assert_eq!((&refused.body["id"], &refused.body["date"]), (&json!("during"), &json!("2026-11-22")));
         }
     }
-    until_not_ready(&ingest, "there is no connection").await;
+    ingest.until_not_ready("there is no connection").await;
     let known = ingest.post(&launch("before")).await;
     assert_eq!(known.status, 200, "what is known needs no log");
     ingest.server.restart().unwrap();
@@ -83,7 +75,7 @@ async fn a_server_that_stands_still_leaves_outcomes_unknown_until_it_goes_on() {
     assert_eq!((pending.slug(), pending.body["first_uncertain_line"].as_u64()), ("id_pending", Some(1)));
     is_refused(&ingest.post(&launch("queued-behind")).await);
     // Not what the lanes see of it, that nothing is acknowledged, but what the probe knows.
-    until_not_ready(&ingest, "JetStream does not answer").await;
+    ingest.until_not_ready("JetStream does not answer").await;
     ingest.server.continue_signal().unwrap();
     wait_until_async("acceptance", DEADLINE, async || {
         matches!(ingest.post(&named).await.status, 200 | 201).then_some(())
@@ -150,7 +142,7 @@ async fn a_full_log_refuses_and_goes_on_when_it_has_room() {
     let full = filling.await.unwrap();
     is_refused(&full);
     assert_eq!(full.slug(), "log_full");
-    until_not_ready(&ingest, "the log is full").await;
+    ingest.until_not_ready("the log is full").await;
     let roomy = nats::LogSettings { partitions: 4, replicas: 1, max_bytes: 100_000_000, epoch: 1 };
     nats::Log::ensure(&ingest.client, &roomy).await.unwrap();
     until_accepted(&ingest, "after").await;

@@ -95,6 +95,22 @@ impl TestIngest {
         wait_until_async("readiness", DEADLINE, ready).await.unwrap();
     }
 
+    /// Waits until the service says that it is not ready, with a sentence that contains `why`.
+    pub async fn until_not_ready(&self, why: &str) {
+        let not_ready = async || {
+            let answer = self.http.get(self.url("/health/ready")).send().await.ok()?;
+            (answer.status() == 503 && answer.text().await.ok()?.contains(why)).then_some(())
+        };
+        wait_until_async(why, DEADLINE, not_ready).await.unwrap();
+    }
+
+    /// Runs the `nats` command line against the server; true when it succeeded.
+    pub async fn nats(&self, arguments: &[&str]) -> bool {
+        let mut command = std::process::Command::new("timeout");
+        command.arg("20").arg(testkit::nats_cli().unwrap()).args(["--server", &self.server.url()]).args(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap().status.success()).await.unwrap()
+    }
+
     /// What `/metrics` says of a metric without labels.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.http.get(self.url("/metrics")).send().await.ok()?.text().await.ok()?;

@@ -10,7 +10,7 @@ use crate::{
     api::{self, ApiFailure, code},
     client::Client,
     error::{LogError, NatsError},
-    log::LogSettings,
+    log::{LogSettings, checks},
     parked::ParkedSettings,
     subjects,
 };
@@ -24,8 +24,6 @@ pub(crate) const META_EPOCH: &str = "saldo.epoch";
 pub(crate) const META_STREAM: &str = "saldo.stream";
 pub(crate) const META_PARKED: &str = "saldo.parked";
 pub(crate) const META_LEASES: &str = "saldo.leases";
-/// Inside this time JetStream recognises a repeated message by its id.
-const DUPLICATE_WINDOW_NS: u64 = 120_000_000_000;
 /// Highest epoch: stamps in the store leave room for no more.
 const MAX_EPOCH: u8 = 200;
 
@@ -43,6 +41,9 @@ pub(crate) struct StreamState {
     pub(crate) bytes: u64,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    /// Sequences between the first and the last that have no message, as far as the server knows.
+    #[serde(default)]
+    pub(crate) num_deleted: u64,
 }
 
 /// The stream's information; `None` when there is no such stream.
@@ -105,7 +106,7 @@ pub(crate) fn log_config(settings: &LogSettings, stream_id: &str) -> Value {
     config["subjects"] = json!(subjects::log_subjects(settings.partitions));
     config["subject_transform"] =
         json!({ "src": subjects::INBOUND_PATTERN, "dest": subjects::lane_transform(settings.partitions) });
-    config["duplicate_window"] = json!(DUPLICATE_WINDOW_NS);
+    config["duplicate_window"] = json!(checks::DUPLICATE_WINDOW_NS);
     config["metadata"] = json!({
         META_WIRE: WIRE_VERSION,
         META_PARTITIONS: settings.partitions.to_string(),
@@ -167,11 +168,12 @@ pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity
         partitions: partitions.ok_or_else(|| not_ours("has no number of partitions in its metadata"))?,
     };
     check_log_config(stream, &info.config, identity.partitions)?;
+    checks::first_message(stream, &info.state)?;
     Ok(identity)
 }
 
 fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(), LogError> {
-    check_kept_for_ever(stream, config)?;
+    checks::log_settings(stream, config)?;
     let wanted = subjects::log_subjects(partitions);
     let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let found: BTreeSet<&str> = config["subjects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -190,32 +192,13 @@ fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(),
     )))
 }
 
-/// Checks what makes a stream safe to rely on.
-pub(crate) fn check_kept_for_ever(stream: &str, config: &Value) -> Result<(), LogError> {
-    let checks = [
-        ("is not stored in files", config["storage"] == "file"),
-        ("does not keep everything (retention is not limits)", config["retention"] == "limits"),
-        ("drops old messages when full (discard is not new)", config["discard"] == "new"),
-        ("allows deletion of messages", config["deny_delete"] == true),
-        ("allows purging", config["deny_purge"] == true),
-        ("drops messages by age", config["max_age"].as_u64().unwrap_or(0) == 0),
-        ("is sealed", config["sealed"] != true),
-    ];
-    match checks.iter().find(|(_, holds)| !holds) {
-        None => Ok(()),
-        Some((what, _)) => Err(LogError::NotOurs(format!(
-            "the stream {stream} {what}: it was not made by this program, or was changed; restore it or use another"
-        ))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn made() -> StreamInfo {
         let settings = LogSettings { partitions: 4, replicas: 1, max_bytes: -1, epoch: 2 };
-        let state = StreamState { messages: 0, bytes: 0, first_seq: 0, last_seq: 0 };
+        let state = StreamState { messages: 0, bytes: 0, first_seq: 0, last_seq: 0, num_deleted: 0 };
         StreamInfo { config: log_config(&settings, "abc"), state }
     }
 
@@ -226,22 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn every_promise_is_checked() {
-        let spoilt: [(&str, Value); 8] = [
-            ("storage", json!("memory")),
-            ("retention", json!("workqueue")),
-            ("discard", json!("old")),
-            ("deny_delete", json!(false)),
-            ("deny_purge", json!(false)),
-            ("max_age", json!(1_000_000_000_u64)),
-            ("sealed", json!(true)),
-            ("subjects", json!(["launches.>"])),
-        ];
-        for (key, value) in spoilt {
+    fn settings_subjects_and_the_first_message_are_checked() {
+        for (key, value) in [("max_msgs_per_subject", json!(2)), ("subjects", json!(["launches.>"]))] {
             let mut info = made();
             info.config[key] = value;
             assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "{key}");
         }
+        let mut info = made();
+        info.state.first_seq = 2;
+        assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))));
     }
 
     #[test]

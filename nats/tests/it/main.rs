@@ -10,6 +10,7 @@ mod changes;
 mod connection;
 mod leases;
 mod log;
+mod log_settings;
 mod outage;
 mod parked;
 mod publisher;
