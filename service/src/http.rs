@@ -26,6 +26,7 @@ mod json;
 mod limits;
 mod listener;
 pub mod open_files;
+mod pace;
 mod routes;
 mod short;
 mod stream;

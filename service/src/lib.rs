@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod fair;
 pub mod health;
 pub mod http;
 pub mod metrics;
@@ -15,6 +16,7 @@ pub mod telemetry;
 
 pub use auth::{Authenticator, Caller, TrustedCallers};
 pub use config::{ConfigError, Variables};
+pub use fair::FairPool;
 pub use health::Readiness;
 pub use http::{HttpLimits, serve};
 pub use metrics::HttpMetrics;

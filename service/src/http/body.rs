@@ -9,24 +9,8 @@ use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body as _, Frame, Incoming};
 use tokio::time::{Instant, timeout};
 
+pub use super::pace::Pace;
 use crate::problem::{Problem, kinds};
-
-/// How slowly a client may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Milliseconds of waiting in which at least `min_bytes` must come. Time that the service itself takes between reads
-    /// does not count: back pressure is not the client's fault.
-    pub window_ms: u64,
-    /// Bytes that must come in each window.
-    pub min_bytes: usize,
-}
-
-impl Default for Pace {
-    /// 1 KiB in 30 s.
-    fn default() -> Self {
-        Self { window_ms: 30_000, min_bytes: 1_024 }
-    }
-}
 
 /// An answer's body: there as a whole (left), or from the router (right).
 pub(super) type AnswerBody = Either<Full<Bytes>, Body>;
@@ -66,14 +50,21 @@ impl From<RequestBody> for Body {
 pub struct BodyReader {
     body: Either<Incoming, Body>,
     pace: Pace,
+    /// In this window.
     waited: Duration,
+    waited_in_all: Duration,
     received_bytes: usize,
 }
 
 impl BodyReader {
     /// A reader that has read nothing.
     pub fn new(RequestBody(body): RequestBody, pace: Pace) -> Self {
-        Self { body, pace, waited: Duration::ZERO, received_bytes: 0 }
+        Self { body, pace, waited: Duration::ZERO, waited_in_all: Duration::ZERO, received_bytes: 0 }
+    }
+
+    /// Reads on at another pace.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// The next piece, or `None` at the end. Never empty.
@@ -112,10 +103,12 @@ impl BodyReader {
 
     /// One that was not there yet. The clock is looked at only here: most bodies come with their heads.
     async fn late_frame(&mut self) -> Result<Option<Result<Frame<Bytes>, BoxError>>, Problem> {
-        let window = Duration::from_millis(self.pace.window_ms);
+        let of_window = Duration::from_millis(self.pace.window_ms).saturating_sub(self.waited);
+        let of_all = Duration::from_millis(self.pace.whole_ms).saturating_sub(self.waited_in_all);
         let started = Instant::now();
-        let frame = timeout(window.saturating_sub(self.waited), self.body.frame()).await.map_err(|_| too_slow())?;
+        let frame = timeout(of_window.min(of_all), self.body.frame()).await.map_err(|_| too_slow())?;
         self.waited += started.elapsed();
+        self.waited_in_all += started.elapsed();
         Ok(frame)
     }
 
