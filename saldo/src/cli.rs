@@ -163,6 +163,9 @@ pub struct ExecChildArguments {
     /// The process to die with
     #[arg(long)]
     pub parent: i32,
+    /// The folder that the program holds locked as long as it runs
+    #[arg(long)]
+    pub lock: PathBuf,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,

@@ -4,6 +4,7 @@ mod background;
 mod disk;
 mod folder;
 mod listeners;
+mod log_folder;
 mod log_watch;
 mod ready;
 mod services;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use service::Variables;
+use store::EmbeddedFolder;
 
 use crate::{
     cli::UpArguments,
@@ -24,6 +26,7 @@ use crate::{
 };
 use folder::DataFolder;
 use listeners::Listeners;
+use log_folder::LogFolder;
 use services::Plan;
 use settings::UpSettings;
 use steps::Steps;
@@ -53,9 +56,12 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
     let binary = nats_server::find(settings.nats_server.as_deref())?;
     let folder = DataFolder::open(&settings.data)?;
     steps.done("data", folder.path().display());
+    // Both before a nats-server is ended or started: it may be the one of another saldo.
+    let log = LogFolder::claim(&folder.log())?;
+    let store = EmbeddedFolder::claim(&folder.store())?;
     nats_server::wait_for_leftover(folder.path()).await?;
     let listeners = Listeners::bind(&settings).await?;
-    let log_max_bytes = disk::log_max_bytes(&settings, &folder)?;
+    let log_max_bytes = disk::log_max_bytes(&settings, log.path())?;
 
     let data = folder.path().to_path_buf();
     let server = ServerSettings { program: binary.path, address: listeners.nats, data };
@@ -72,7 +78,7 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
         log_max_bytes,
         nats_restart: server.restart(),
     };
-    let outcome = services::run_until_stopped(plan, listeners, &steps, signals).await;
+    let outcome = services::run_until_stopped(plan, store, listeners, &steps, signals).await;
     server.stop().await;
     steps.done("nats-server", "stopped");
     outcome

@@ -30,8 +30,8 @@ use protocol::{
 };
 use tokio::{sync::Semaphore, task::JoinError};
 
-pub use self::config::EmbeddedConfig;
 use self::{config::CALL_TIMEOUT, lifecycle::Lifecycle, opened::Opened};
+pub use self::{config::EmbeddedConfig, folder::EmbeddedFolder};
 use crate::{
     AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind, page::Wanted,
 };
@@ -50,8 +50,16 @@ impl EmbeddedStore {
     /// [`StoreErrorKind::Refused`] with one sentence when another process uses the folder, it may not be written, or
     /// holds another format or something else.
     pub fn open(config: EmbeddedConfig) -> Result<Self, StoreError> {
+        Self::open_claimed(EmbeddedFolder::claim(&config.folder)?, config)
+    }
+
+    /// The same in a folder that was claimed before: its lock is held from then on.
+    ///
+    /// # Errors
+    /// As [`Self::open`], once the folder is claimed.
+    pub fn open_claimed(folder: EmbeddedFolder, config: EmbeddedConfig) -> Result<Self, StoreError> {
         Ok(Self {
-            lifecycle: Arc::new(Lifecycle::open(config)?),
+            lifecycle: Arc::new(Lifecycle::open(folder, config)?),
             reads: Arc::new(Semaphore::new(config::READS_AT_ONCE)),
             writes: Arc::new(Semaphore::new(config::WRITES_AT_ONCE)),
         })

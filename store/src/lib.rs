@@ -13,7 +13,7 @@ mod scylla;
 mod simulated;
 mod wrapper;
 
-pub use embedded::{EmbeddedConfig, EmbeddedStore};
+pub use embedded::{EmbeddedConfig, EmbeddedFolder, EmbeddedStore};
 pub use error::{StoreError, StoreErrorKind};
 pub use port::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store};
 pub use scylla::{Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, apply_schema};

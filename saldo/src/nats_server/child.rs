@@ -81,7 +81,8 @@ impl ServerProcess {
 /// keeps a Ctrl-C in the terminal from reaching it before ingest has drained.
 fn command(settings: &ServerSettings) -> std::io::Result<Command> {
     let mut command = Command::new(own_binary());
-    command.arg("exec-child").arg("--parent").arg(std::process::id().to_string()).arg("--");
+    command.arg("exec-child").arg("--parent").arg(std::process::id().to_string());
+    command.arg("--lock").arg(settings.store_folder()).arg("--");
     command.arg(&settings.program).arg("--config").arg(settings.config_file());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(settings.early_file())?);
     command.process_group(0).kill_on_drop(true);

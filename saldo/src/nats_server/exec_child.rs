@@ -1,16 +1,29 @@
-//! How a child is bound to the life of its parent.
+//! How a child is bound to the life of its parent, and keeps others of its kind from its folder.
 
-use std::{os::unix::process::CommandExt, process::Command};
+use std::{
+    fs::{File, TryLockError},
+    os::{fd::IntoRawFd, unix::process::CommandExt},
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::cli::ExecChildArguments;
 
-/// Asks the kernel for SIGKILL when the parent's thread ends, sees that the parent is still there, and becomes the
-/// program. The request outlives `exec`, so that no watcher process is needed and the child's id is the program's.
+/// How long one that was killed may take to let go of the folder: its last writes go to a slow disk.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Asks the kernel for SIGKILL when the parent's thread ends, sees that the parent is still there, locks the folder, and
+/// becomes the program. Request and lock outlive `exec`, so that no watcher process is needed and the child's id is the
+/// program's.
 ///
 /// # Errors
-/// The parent has gone already, or the program cannot be run.
+/// The parent has gone already, another program holds the folder, or the program cannot be run.
 pub fn exec_child(arguments: &ExecChildArguments) -> anyhow::Result<()> {
     bind_to_parent()?;
     // The parent may have died before the request: then nobody would ever send the signal.
@@ -18,9 +31,29 @@ pub fn exec_child(arguments: &ExecChildArguments) -> anyhow::Result<()> {
     if parent != Some(arguments.parent) {
         bail!("the process that this one belongs to has gone");
     }
+    hold(&arguments.lock)?;
     let Some((program, rest)) = arguments.command.split_first() else { bail!("no program is named") };
     let failure = Command::new(program).args(rest).exec();
     Err(anyhow!("cannot run {}: {failure}", program.display()))
+}
+
+/// Locks the folder for the life of this process. A nats-server that outlives its Saldo, for a moment or where the kernel does
+/// not end it, so keeps every other one from writing to the same log.
+fn hold(folder: &Path) -> anyhow::Result<()> {
+    let shown = folder.display();
+    let lock = File::open(folder).with_context(|| format!("cannot open {shown}"))?;
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(refused) = lock.try_lock() {
+        match refused {
+            TryLockError::WouldBlock if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            TryLockError::WouldBlock => bail!("another nats-server writes to {shown}: end it first"),
+            TryLockError::Error(error) => return Err(error).with_context(|| format!("cannot lock {shown}")),
+        }
+    }
+    fcntl_setfd(&lock, FdFlags::empty())?;
+    // Left open: the program has it from here on, and the system closes it when the program ends.
+    let _held = lock.into_raw_fd();
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

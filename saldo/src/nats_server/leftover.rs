@@ -30,8 +30,8 @@ enum Found {
     Nothing,
 }
 
-/// Waits until the leftover, if there is one, has ended; kills it if the kernel has not. The caller holds the data
-/// folder's lock, so that nobody else can be using that server.
+/// Waits until the leftover, if there is one, has ended; kills it if the kernel has not. The caller holds the
+/// locks of data folder and log, so that nobody else can be using that server.
 ///
 /// # Errors
 /// It does not end.

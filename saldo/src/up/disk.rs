@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 
 use anyhow::{Context, bail};
 
-use super::{folder::DataFolder, settings::UpSettings};
+use super::settings::UpSettings;
 
 /// The reserve is a tenth of the file system, within these bounds: room for the store's compactions, for nats-server's
 /// own files, and for whoever else writes there.
@@ -52,17 +52,18 @@ impl Space {
     }
 }
 
-/// The log's bound for this start: what is configured, else by the space.
+/// The log's bound for this start: what is configured, else by the space of the disk that it lies on, which need not be
+/// that of the data folder.
 ///
 /// # Errors
 /// The space cannot be read, or is too little to begin with.
-pub fn log_max_bytes(settings: &UpSettings, folder: &DataFolder) -> anyhow::Result<u64> {
+pub fn log_max_bytes(settings: &UpSettings, log: &Path) -> anyhow::Result<u64> {
     if let Some(configured) = settings.log_max_bytes {
         return Ok(configured);
     }
-    let shown = settings.data.display();
-    let space = Space::of(folder.path()).with_context(|| format!("cannot read the free space of {shown}"))?;
-    let existing = bytes_below(&folder.log()).with_context(|| format!("cannot read {}", folder.log().display()))?;
+    let shown = log.display();
+    let space = Space::of(log).with_context(|| format!("cannot read the free space of {shown}"))?;
+    let existing = bytes_below(log).with_context(|| format!("cannot read {shown}"))?;
     let bound = space.log_max_bytes(existing);
     if bound < SMALLEST_LOG_BYTES {
         let needed = space.reserve() + SMALLEST_LOG_BYTES * 100 / LOG_SHARE_PERCENT;

@@ -31,8 +31,9 @@ impl DataFolder {
     /// Makes the folder if need be, takes its lock and checks its format.
     ///
     /// # Errors
-    /// It cannot be written to, another process has it, or its format is another.
+    /// It cannot be written to, another process has it, its format is another, or its path cannot be told to nats-server.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        check_utf8(path)?;
         let made = fs::create_dir_all(path).and_then(|()| path.canonicalize()).and_then(|absolute| {
             let lock =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(absolute.join("lock"))?;
@@ -58,6 +59,21 @@ impl DataFolder {
     pub fn store(&self) -> PathBuf {
         self.path.join("store")
     }
+}
+
+/// nats-server reads its folders from a configuration that is UTF-8. Where the folder is not there yet, it is its parents,
+/// without symbolic links, that count: nothing has been made by then.
+fn check_utf8(path: &Path) -> anyhow::Result<()> {
+    let absolute = std::path::absolute(path).with_context(|| cannot_write(path))?;
+    let there = absolute.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    if absolute.to_str().is_none() || there.is_some_and(|there| there.to_str().is_none()) {
+        bail!(
+            "the path of the data folder {} is not UTF-8, as nats-server's configuration must be: name another one with \
+             --data DIR",
+            absolute.display()
+        );
+    }
+    Ok(())
 }
 
 fn cannot_write(path: &Path) -> String {
@@ -116,6 +132,8 @@ fn write_durably(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
     use super::*;
 
     #[test]
@@ -142,6 +160,24 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir(parent.path().join("store")).unwrap();
         assert!(DataFolder::open(parent.path()).unwrap_err().to_string().contains("no file that tells its format"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf8_is_refused_before_anything_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let latin1 = parent.path().join(OsStr::from_bytes(b"caixa-s\xe3o"));
+        let refused = |path: &Path| DataFolder::open(path).unwrap_err().to_string();
+        assert!(refused(&latin1).contains("is not UTF-8"));
+        assert!(refused(&latin1.join("data")).contains("is not UTF-8"));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        // A name that is UTF-8 may lead to one that is not.
+        fs::create_dir(&latin1).unwrap();
+        let link = parent.path().join("link");
+        std::os::unix::fs::symlink(&latin1, &link).unwrap();
+        for path in [link.clone(), link.join("data")] {
+            assert!(refused(&path).contains("is not UTF-8"), "{}", path.display());
+        }
+        assert_eq!(fs::read_dir(&latin1).unwrap().count(), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, Pa
 use protocol::lane::partitions_of_a_machine;
 use retry::Shutdown;
 use service::Variables;
-use store::{EmbeddedConfig, EmbeddedStore, Store};
+use store::{EmbeddedConfig, EmbeddedFolder, EmbeddedStore, Store};
 use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 
 use super::{
@@ -53,13 +53,14 @@ pub struct Plan<'a> {
 /// What could not be started, or what ended.
 pub async fn run_until_stopped(
     plan: Plan<'_>,
+    store: EmbeddedFolder,
     listeners: Listeners,
     steps: &Steps,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     let places = listeners.places()?;
     let started = tokio::select! {
-        started = Services::start(&plan, listeners, steps) => Some(started?),
+        started = Services::start(&plan, store, listeners, steps) => Some(started?),
         () = signals.stop() => None,
     };
     let Some(mut services) = started else {
@@ -96,9 +97,14 @@ struct Services {
 
 impl Services {
     /// The aggregator first: what it finds on the log is being folded while the others start.
-    async fn start(plan: &Plan<'_>, listeners: Listeners, steps: &Steps) -> anyhow::Result<Self> {
+    async fn start(
+        plan: &Plan<'_>,
+        store: EmbeddedFolder,
+        listeners: Listeners,
+        steps: &Steps,
+    ) -> anyhow::Result<Self> {
         let background = Background::start()?;
-        let ground = Ground::prepare(plan, listeners.nats, &background, steps).await?;
+        let ground = Ground::prepare(plan, store, listeners.nats, &background, steps).await?;
         Ok(Self {
             aggregator: start_aggregator(plan, &ground, listeners.aggregator, &background, steps)?,
             query: start_query(plan, &ground, listeners.query, steps)?,
@@ -190,6 +196,7 @@ struct Ground {
 impl Ground {
     async fn prepare(
         plan: &Plan<'_>,
+        store: EmbeddedFolder,
         address: SocketAddr,
         background: &Background,
         steps: &Steps,
@@ -201,7 +208,7 @@ impl Ground {
         steps.done("log", format_args!("{lanes} lanes, at most {}", readable(plan.log_max_bytes)));
         let parked_max_bytes = log::parked_max_bytes(log_max_bytes(plan));
         let parked = Parked::ensure(&client, &ParkedSettings { replicas: 1, max_bytes: parked_max_bytes }).await?;
-        let store = open_store(plan.store, background).await?;
+        let store = open_store(store, plan.store, background).await?;
         steps.done("store", plan.store.display());
         Ok(Self { client_config, client, log, parked, store })
     }
@@ -285,8 +292,8 @@ async fn existing_partitions(client: &Client) -> Result<Option<u16>, LogError> {
 
 /// Opening reads what was not sorted yet, so that it may block for a while. The threads that sort and merge files begin where it
 /// is opened, and give way as the aggregator does: what they do is of no hurry to anybody who waits.
-async fn open_store(folder: &Path, background: &Background) -> anyhow::Result<Arc<dyn Store>> {
-    let config = EmbeddedConfig::new(folder);
-    let opened = background.handle().spawn_blocking(move || EmbeddedStore::open(config)).await;
+async fn open_store(folder: EmbeddedFolder, path: &Path, background: &Background) -> anyhow::Result<Arc<dyn Store>> {
+    let config = EmbeddedConfig::new(path);
+    let opened = background.handle().spawn_blocking(move || EmbeddedStore::open_claimed(folder, config)).await;
     Ok(Arc::new(opened.context("opening the store broke down")??))
 }

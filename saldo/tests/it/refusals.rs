@@ -1,10 +1,18 @@
 //! What cannot be started is told in one sentence, and nothing is left running.
 
-use std::{fs, net::TcpListener};
+use std::{
+    ffi::OsStr,
+    fs,
+    net::TcpListener,
+    os::unix::{ffi::OsStrExt, fs::symlink},
+};
 
 use testkit::{ChildProcess, NatsServer, temp_folder, write_script};
 
-use crate::pipeline::{PATIENCE, Pipeline, refusal, saldo, up};
+use crate::{
+    http,
+    pipeline::{PATIENCE, Pipeline, refusal, runs, saldo, up},
+};
 
 #[test]
 fn a_taken_port_is_named_with_its_option() {
@@ -136,4 +144,69 @@ fn services_alone_listen_beyond_this_machine_only_where_the_network_is_trusted()
     process.wait_for_line("trusted for every tenant", PATIENCE).unwrap();
     process.terminate().unwrap();
     assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+}
+
+/// The data folder's lock guards a path; what must have one user is the log.
+#[tokio::test]
+async fn a_log_that_two_data_folders_lead_to_has_one_user() {
+    let folder = temp_folder().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let pipeline = Pipeline::start(&first);
+    let server = pipeline.nats_server();
+    fs::create_dir(&second).unwrap();
+    fs::copy(first.join("format"), second.join("format")).unwrap();
+    symlink(first.join("nats"), second.join("nats")).unwrap();
+    let said = refusal(&mut up(&second, &[]));
+    assert!(said.contains("another saldo uses the log in") && said.contains("first/nats/jetstream"), "{said}");
+
+    fs::remove_file(second.join("nats")).unwrap();
+    symlink(first.join("store"), second.join("store")).unwrap();
+    let said = refusal(&mut up(&second, &[]));
+    assert!(said.contains("another process uses the store"), "{said}");
+    assert!(!second.join("nats-server.pid").exists(), "no nats-server was started");
+
+    let position = http::post(&pipeline, "a").await;
+    assert_eq!(http::count(&pipeline, &position).await, 1);
+    assert_eq!(pipeline.nats_server(), server);
+    pipeline.stop();
+}
+
+#[tokio::test]
+async fn a_second_start_disturbs_nothing_even_when_the_lock_file_was_removed() {
+    let folder = temp_folder().unwrap();
+    let pipeline = Pipeline::start(folder.path());
+    let server = pipeline.nats_server();
+    fs::remove_file(folder.path().join("lock")).unwrap();
+    let said = refusal(&mut up(folder.path(), &[]));
+    assert!(said.contains("another saldo uses the log"), "{said}");
+    assert!(runs(server) && pipeline.nats_server() == server, "the nats-server of the first one goes on");
+    let position = http::post(&pipeline, "a").await;
+    assert_eq!(http::count(&pipeline, &position).await, 1);
+    pipeline.stop();
+}
+
+/// Where a nats-server outlives its Saldo, no other one writes to its log.
+#[test]
+fn a_nats_server_holds_its_folder_as_long_as_it_runs() {
+    let folder = temp_folder().unwrap();
+    let mut command = saldo();
+    command.args(["exec-child", "--parent", &std::process::id().to_string(), "--lock"]).arg(folder.path());
+    let mut process = ChildProcess::spawn({
+        command.args(["--", "/bin/sh", "-c", "echo runs; exec sleep 600"]);
+        command
+    })
+    .unwrap();
+    process.wait_for_line("runs", PATIENCE).unwrap();
+    let lock = fs::File::open(folder.path()).unwrap();
+    assert!(lock.try_lock().is_err(), "the program that the child has become holds it");
+    process.kill().unwrap();
+}
+
+#[test]
+fn a_data_folder_that_is_not_utf8_is_refused_and_nothing_is_written() {
+    let folder = temp_folder().unwrap();
+    let latin1 = OsStr::from_bytes(b"caixa-s\xe3o");
+    let said = refusal(&mut up(&folder.path().join(latin1), &[]));
+    assert!(said.contains("is not UTF-8") && said.contains("--data"), "{said}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

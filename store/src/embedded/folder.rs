@@ -13,23 +13,27 @@ use crate::{StoreError, StoreErrorKind};
 const FORMAT_VERSION: &str = "3";
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_TEXT: &str = "saldo embedded store, format version ";
-const LOCK_FILE: &str = "LOCK";
 const PROBE_FILE: &str = "PROBE";
 const DATABASE_FOLDER: &str = "fjall";
 /// fjall writes this file last when it makes a database.
 const DATABASE_MARKER: &str = "version";
 
-/// A folder that this process holds alone until it is dropped.
+/// A store's folder that this process holds alone until it is dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct EmbeddedFolder {
     path: PathBuf,
-    /// Holds the lock.
+    /// The lock is on the folder itself: no file can be removed that would let a second process in, and all paths that
+    /// lead to the folder lead to the one lock. The system releases it when the process ends, however it ends.
     _lock: File,
 }
 
-impl Folder {
-    /// Makes or checks the folder, and locks it.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+impl EmbeddedFolder {
+    /// Makes the folder if need be, locks it and checks its format.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Refused`] with one sentence when another process uses the folder, it may not be written, or
+    /// holds another format or something else.
+    pub fn claim(path: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(|error| unusable(path, &error))?;
         let lock = lock(path)?;
         check_format(path)?;
@@ -38,12 +42,12 @@ impl Folder {
     }
 
     /// Where the database is.
-    pub fn database(&self) -> PathBuf {
+    pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FOLDER)
     }
 
     /// Whether there is room again: writes some bytes to disk and removes them.
-    pub fn probe(&self) -> io::Result<()> {
+    pub(super) fn probe(&self) -> io::Result<()> {
         let path = self.path.join(PROBE_FILE);
         let written = File::create(&path).and_then(|mut file| {
             // Not zeros: file systems that compress would take no space for them.
@@ -58,10 +62,9 @@ impl Folder {
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let file = File::options().create(true).truncate(false).write(true).open(path.join(LOCK_FILE));
-    let file = file.map_err(|error| unusable(path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let folder = File::open(path).map_err(|error| unusable(path, &error))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
         Err(TryLockError::WouldBlock) => Err(refused(format!(
             "another process uses the store in {}: stop it, or choose another folder",
             path.display()
@@ -97,10 +100,9 @@ fn check_format_text(path: &Path, text: &str) -> Result<(), StoreError> {
 
 /// A folder without a format must hold nothing, or only what an interrupted first start leaves.
 fn check_empty(path: &Path) -> Result<(), StoreError> {
-    let ours = |name: &std::ffi::OsStr| name == LOCK_FILE || name == temporary_format_file().as_str();
     for entry in fs::read_dir(path).map_err(|error| unusable(path, &error))? {
         let name = entry.map_err(|error| unusable(path, &error))?.file_name();
-        if !ours(&name) {
+        if name != temporary_format_file().as_str() {
             return Err(refused(format!("{} holds something else than a store: {}", path.display(), name.display())));
         }
     }
@@ -155,32 +157,32 @@ mod tests {
     #[test]
     fn a_folder_is_used_once_at_a_time() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Folder::open(temporary.path()).unwrap();
-        let second = Folder::open(temporary.path()).unwrap_err();
+        let folder = EmbeddedFolder::claim(temporary.path()).unwrap();
+        let second = EmbeddedFolder::claim(temporary.path()).unwrap_err();
         assert_eq!(second.kind, StoreErrorKind::Refused);
         assert!(second.message.starts_with("another process uses"), "{second}");
         folder.probe().unwrap();
         drop(folder);
-        Folder::open(temporary.path()).unwrap();
+        EmbeddedFolder::claim(temporary.path()).unwrap();
     }
 
     #[test]
     fn another_format_is_refused_with_a_sentence() {
         let temporary = tempfile::tempdir().unwrap();
-        drop(Folder::open(temporary.path()).unwrap());
+        drop(EmbeddedFolder::claim(temporary.path()).unwrap());
         fs::write(temporary.path().join(FORMAT_FILE), format!("{FORMAT_TEXT}7\n")).unwrap();
-        let error = Folder::open(temporary.path()).unwrap_err();
+        let error = EmbeddedFolder::claim(temporary.path()).unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Refused);
         assert!(error.message.contains("has format version 7"), "{error}");
         fs::write(temporary.path().join(FORMAT_FILE), "").unwrap();
-        assert_eq!(Folder::open(temporary.path()).unwrap_err().kind, StoreErrorKind::Refused);
+        assert_eq!(EmbeddedFolder::claim(temporary.path()).unwrap_err().kind, StoreErrorKind::Refused);
     }
 
     #[test]
     fn a_folder_with_something_else_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
         fs::write(temporary.path().join("letter.txt"), "dear reader").unwrap();
-        let error = Folder::open(temporary.path()).unwrap_err();
+        let error = EmbeddedFolder::claim(temporary.path()).unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Refused);
         assert!(error.message.contains("letter.txt"), "{error}");
     }
@@ -188,22 +190,21 @@ mod tests {
     #[test]
     fn an_interrupted_first_start_is_taken_up() {
         let temporary = tempfile::tempdir().unwrap();
-        fs::write(temporary.path().join(LOCK_FILE), "").unwrap();
         fs::write(temporary.path().join(temporary_format_file()), "sal").unwrap();
-        let folder = Folder::open(temporary.path()).unwrap();
+        let folder = EmbeddedFolder::claim(temporary.path()).unwrap();
         fs::create_dir_all(folder.database().join("keyspaces")).unwrap();
         drop(folder);
-        assert!(!Folder::open(temporary.path()).unwrap().database().exists());
+        assert!(!EmbeddedFolder::claim(temporary.path()).unwrap().database().exists());
     }
 
     #[test]
     fn a_read_only_place_and_a_file_are_refused() {
         // Nobody may make folders in the kernel's own file system, root neither.
-        let error = Folder::open(Path::new("/sys/kernel/saldo-store")).unwrap_err();
+        let error = EmbeddedFolder::claim(Path::new("/sys/kernel/saldo-store")).unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Refused, "{error}");
         assert!(error.message.contains("needs to write in /sys/kernel/saldo-store"), "{error}");
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Folder::open(file.path()).unwrap_err();
+        let error = EmbeddedFolder::claim(file.path()).unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Refused, "{error}");
     }
 }

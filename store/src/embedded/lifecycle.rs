@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     config::{CLOSE_PAUSE, CLOSE_TIMEOUT, EmbeddedConfig},
-    folder::{Folder, unusable},
+    folder::{EmbeddedFolder, unusable},
     opened::{Opened, WriteFailure},
 };
 use crate::{StoreError, StoreErrorKind};
@@ -22,7 +22,7 @@ use crate::{StoreError, StoreErrorKind};
 /// The store in its folder, whatever state it is in.
 pub(super) struct Lifecycle {
     config: EmbeddedConfig,
-    folder: Folder,
+    folder: EmbeddedFolder,
     incarnation: AtomicU64,
     state: Mutex<State>,
     /// Held by the one call that tries to reopen.
@@ -46,8 +46,7 @@ const FIRST_INCARNATION: u64 = 1;
 
 impl Lifecycle {
     /// Opens or makes the store.
-    pub fn open(config: EmbeddedConfig) -> Result<Self, StoreError> {
-        let folder = Folder::open(&config.folder)?;
+    pub fn open(folder: EmbeddedFolder, config: EmbeddedConfig) -> Result<Self, StoreError> {
         let opened = Opened::open(&folder.database(), &config, FIRST_INCARNATION);
         let opened = opened.map_err(|error| cannot_open(&config, &error))?;
         let state = State { opened: Some(Arc::new(opened)), failure: None };
