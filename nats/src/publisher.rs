@@ -7,7 +7,6 @@ mod queue;
 mod turns;
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -16,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ledger::{Account, BusinessDate, Digest, LaunchId, Tenant};
+pub use protocol::publishing::{LaunchName, MessageId, PublishFailure as PublishErrorKind};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -77,41 +76,6 @@ impl Default for PublisherConfig {
     }
 }
 
-/// By what a repeated batch is recognised: equal ids must mean equal lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MessageId {
-    /// One launch.
-    Launch(LaunchName),
-    /// Several: a digest over every entry's key and content, in order.
-    Packed(Digest),
-}
-
-/// What a launch is recognised by. The text is made only where it is sent, of a launch that is alone in its message: of those
-/// that share one the digests are enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaunchName {
-    /// The organisation.
-    pub tenant: Tenant,
-    /// Its cash book.
-    pub account: Account,
-    /// The calendar day it counts for.
-    pub date: BusinessDate,
-    /// Unique within (tenant, account, date).
-    pub id: LaunchId,
-    /// Digest of these four.
-    pub key: Digest,
-    /// Digest of the content.
-    pub content: Digest,
-}
-
-impl fmt::Display for LaunchName {
-    /// `<tenant>.<account>.<date>.<id>.<content digest>`
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tenant, account, date, id, content, .. } = self;
-        write!(formatter, "{tenant}.{account}.{date}.{id}.{content}")
-    }
-}
-
 /// Entries of one lane that travel together: they get neighbouring lines of one message, all of them or none.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -133,19 +97,6 @@ pub struct Published {
     /// The log had the message before this publisher sent it; the place is that of the first. (Not when the publisher itself
     /// had to send it more than once.)
     pub duplicate: bool,
-}
-
-/// What a failed publish means to the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishErrorKind {
-    /// Certainly not on the log.
-    NotSent,
-    /// May be on the log, now or in a moment.
-    Unknown,
-    /// The log has no room; certainly not on it.
-    LogFull,
-    /// The log will not take it, however often it is sent; certainly not on it.
-    Refused,
 }
 
 /// Why a batch was not published.

@@ -12,6 +12,7 @@ pub mod log;
 pub mod notice;
 pub mod parked;
 pub mod position;
+pub mod publishing;
 pub mod query;
 pub mod simulation;
 pub mod worker;

@@ -1,6 +1,7 @@
 //! What the log answers to a publish.
 
 use async_nats::{Message, StatusCode};
+use protocol::publishing::Answer;
 use serde::Deserialize;
 
 use crate::{api::ApiError, error::NatsErrorKind};
@@ -8,32 +9,24 @@ use crate::{api::ApiError, error::NatsErrorKind};
 /// In a cluster: the same message is just being stored.
 const DUPLICATE_IN_PROCESS: u64 = 10_158;
 
-/// The outcome of one attempt.
+/// The outcome of one attempt, with what the log says about it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// On disk.
-    Stored { sequence: u64, duplicate: bool },
-    /// Certainly not stored by this attempt; JetStream is not there at the moment.
-    NotThere,
-    /// Certainly not stored by this attempt: no room.
-    Full(String),
-    /// Certainly not stored by this attempt, and never will be.
-    Refused(String),
-    /// Stored or not: try again.
-    Unclear(String),
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    /// For a person; empty when the message is stored.
+    pub(super) text: String,
 }
 
-impl Answer {
+impl Heard {
     pub(super) fn read(message: &Message) -> Self {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            return Self::NotThere;
+            return Self::new(Answer::NotThere, "JetStream is not there (no responders)");
         }
         Self::parse(&message.payload)
     }
 
-    /// Whether the log decided: it works, whatever it decided.
-    pub(super) fn is_definite(&self) -> bool {
-        matches!(self, Self::Stored { .. } | Self::Full(_) | Self::Refused(_))
+    fn new(answer: Answer, text: impl Into<String>) -> Self {
+        Self { answer, text: text.into() }
     }
 
     fn parse(payload: &[u8]) -> Self {
@@ -47,20 +40,22 @@ impl Answer {
         }
         match serde_json::from_slice(payload) {
             Ok(Json { error: Some(error), .. }) => Self::from_error(&error),
-            Ok(Json { error: None, seq, duplicate }) if seq > 0 => Self::Stored { sequence: seq, duplicate },
-            Ok(_) => Self::Unclear("the log answered without a sequence".to_owned()),
-            Err(error) => Self::Unclear(format!("cannot read the log's answer: {error}")),
+            Ok(Json { error: None, seq, duplicate }) if seq > 0 => {
+                Self::new(Answer::Stored { sequence: seq, duplicate }, "")
+            }
+            Ok(_) => Self::new(Answer::Unclear, "the log answered without a sequence"),
+            Err(error) => Self::new(Answer::Unclear, format!("cannot read the log's answer: {error}")),
         }
     }
 
     fn from_error(error: &ApiError) -> Self {
-        let text = format!("{} (error {})", error.description, error.number);
-        match error.kind() {
-            _ if error.number == DUPLICATE_IN_PROCESS => Self::Unclear(text),
-            NatsErrorKind::Full => Self::Full(text),
-            NatsErrorKind::Refused | NatsErrorKind::NotFound => Self::Refused(text),
-            NatsErrorKind::Unavailable | NatsErrorKind::Timeout => Self::Unclear(text),
-        }
+        let answer = match error.kind() {
+            _ if error.number == DUPLICATE_IN_PROCESS => Answer::Unclear,
+            NatsErrorKind::Full => Answer::Full,
+            NatsErrorKind::Refused | NatsErrorKind::NotFound => Answer::Refused,
+            NatsErrorKind::Unavailable | NatsErrorKind::Timeout => Answer::Unclear,
+        };
+        Self::new(answer, format!("{} (error {})", error.description, error.number))
     }
 }
 
@@ -70,18 +65,19 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let stored = Answer::parse(br#"{"stream":"LAUNCHES","seq":7,"duplicate":true}"#);
+        let answer = |payload: &[u8]| Heard::parse(payload).answer;
+        let stored = answer(br#"{"stream":"LAUNCHES","seq":7,"duplicate":true}"#);
         assert_eq!(stored, Answer::Stored { sequence: 7, duplicate: true });
-        let full = Answer::parse(br#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#);
-        assert!(matches!(full, Answer::Full(_)));
-        let disk = Answer::parse(br#"{"error":{"code":503,"err_code":10077,"description":"input/output error"}}"#);
-        assert!(matches!(disk, Answer::Unclear(_)));
+        let full = answer(br#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#);
+        assert_eq!(full, Answer::Full);
+        let disk = answer(br#"{"error":{"code":503,"err_code":10077,"description":"input/output error"}}"#);
+        assert_eq!(disk, Answer::Unclear);
         let other =
-            Answer::parse(br#"{"error":{"code":400,"err_code":10060,"description":"expected stream does not match"}}"#);
-        assert!(matches!(other, Answer::Refused(_)));
-        let busy = Answer::parse(br#"{"error":{"code":409,"err_code":10158,"description":"in process"}}"#);
-        assert!(matches!(busy, Answer::Unclear(_)));
-        assert!(matches!(Answer::parse(b"{}"), Answer::Unclear(_)));
-        assert!(matches!(Answer::parse(b"nonsense"), Answer::Unclear(_)));
+            answer(br#"{"error":{"code":400,"err_code":10060,"description":"expected stream does not match"}}"#);
+        assert_eq!(other, Answer::Refused);
+        let busy = answer(br#"{"error":{"code":409,"err_code":10158,"description":"in process"}}"#);
+        assert_eq!(busy, Answer::Unclear);
+        assert_eq!(answer(b"{}"), Answer::Unclear);
+        assert_eq!(answer(b"nonsense"), Answer::Unclear);
     }
 }

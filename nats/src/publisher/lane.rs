@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::{Subject, client::PublishErrorKind as SendErrorKind};
 use futures_util::StreamExt;
+use protocol::publishing::{End, OnItsWay, Outstanding, Patience};
 use retry::Backoff;
 use tokio::{
     sync::watch,
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{
     PublishError, PublishErrorKind, PublisherConfig,
-    answer::Answer,
+    answer::Heard,
     message::{Message, Spares, not_sent},
     queue::LaneQueue,
     turns::{Turn, Turns},
@@ -41,39 +42,27 @@ pub(super) struct Lane {
     answers: async_nats::Subscriber,
     connection: watch::Receiver<ConnectionEvents>,
     closing: watch::Receiver<Option<Instant>>,
-    in_flight: Vec<InFlight>,
+    in_flight: Outstanding<Sending>,
     /// A further message found no turn: there may be one when something of what is in flight has its outcome.
     lacks_turn: bool,
     spares: Spares,
-    sent_messages: u64,
     /// Batches of the last message; 0 once nothing waited.
     last_batches: usize,
     ack_timeout: Duration,
-    give_up_after: Duration,
+    /// From where the times of what is in flight count.
+    start: Instant,
 }
 
-/// A message sent and not yet acknowledged.
-struct InFlight {
-    number: u64,
+/// What is sent, until it has its end.
+struct Sending {
     /// Given back when the message has its outcome, or is in trouble.
     turn: Option<Turn>,
     message: Message,
-    started: Instant,
-    /// When something must be done if no answer comes.
-    due: Instant,
     pause: Backoff,
-    /// Attempts that left.
-    attempts: u32,
-    /// Attempts that left and have no definite answer: while there are any, the message may be on the log.
-    unclear: u32,
     last_trouble: String,
 }
 
-/// What a message's end means for those who wait.
-enum End {
-    Stored { sequence: u64, duplicate: bool },
-    Failed(PublishErrorKind, String),
-}
+type InFlight = OnItsWay<Sending>;
 
 impl Lane {
     /// A lane whose answers are subscribed to.
@@ -100,13 +89,15 @@ impl Lane {
             answers,
             connection,
             closing,
-            in_flight: Vec::new(),
+            in_flight: Outstanding::new(Patience {
+                ack_timeout_ms: config.ack_timeout_ms,
+                give_up_after_ms: config.give_up_after_ms,
+            }),
             lacks_turn: false,
             spares: Spares::default(),
-            sent_messages: 0,
             last_batches: 0,
             ack_timeout: Duration::from_millis(config.ack_timeout_ms),
-            give_up_after: Duration::from_millis(config.give_up_after_ms.max(config.ack_timeout_ms)),
+            start: Instant::now(),
         })
     }
 
@@ -131,7 +122,7 @@ impl Lane {
     async fn wait(&mut self, closing: Option<Instant>) -> bool {
         let may_fill = !std::mem::take(&mut self.lacks_turn) && self.queue.takes();
         let sends_from = self.turns.sends_from(self.in_flight.len()).filter(|_| may_fill);
-        let due = self.in_flight.iter().map(|message| message.due).min();
+        let due = self.in_flight.due_ms().map(|due_ms| self.start + Duration::from_millis(due_ms));
         // Cut off, with nothing on its way: no answer comes and the connection may be good, so that only another look helps.
         let look = (self.in_flight.is_empty() && !self.queue.takes()).then(Instant::now);
         let deadline = due.into_iter().chain(look).chain(closing).min();
@@ -193,24 +184,22 @@ impl Lane {
         if batches.is_empty() {
             return false;
         }
-        let now = Instant::now();
-        self.sent_messages += 1;
-        let mut message = InFlight {
-            number: self.sent_messages,
+        let sending = Sending {
             turn,
             message: Message::pack(self.partition, self.log.stream_name(), batches, &mut self.spares),
-            started: now,
-            due: now + self.ack_timeout,
             pause: Backoff::new(AGAIN_INITIAL_MS, AGAIN_MAX_MS),
-            attempts: 0,
-            unclear: 0,
             last_trouble: "no acknowledgement in time".to_owned(),
         };
-        match self.send(&mut message).await {
-            Ok(()) => self.in_flight.push(message),
-            Err(end) => self.end(message, end),
-        }
+        let message = self.in_flight.begin(sending, self.now_ms());
+        self.send_or_end(message).await;
         true
+    }
+
+    async fn send_or_end(&mut self, mut message: InFlight) {
+        match self.send(&mut message).await {
+            Ok(()) => self.in_flight.keep(message),
+            Err((end, why)) => self.end(message, end, &why),
+        }
     }
 
     /// The turn of what waits; `None` when patience is over, or when a further message finds none at once.
@@ -219,30 +208,28 @@ impl Lane {
         if self.in_flight.is_empty() { self.turns.turn(bytes).await } else { self.turns.further(bytes) }
     }
 
-    /// One attempt. What cannot be handed over now stays in flight and is tried again.
-    async fn send(&self, message: &mut InFlight) -> Result<(), End> {
+    /// One attempt. What cannot be handed over now stays in flight and is tried again; what never can be ends.
+    async fn send(&self, message: &mut InFlight) -> Result<(), (End, String)> {
         let client = self.log.client();
+        let reply = format!("{}.{}", self.inbox, message.number());
+        let OnItsWay { attempts, message, .. } = message;
         if !client.is_connected() {
             "not connected to NATS".clone_into(&mut message.last_trouble);
-            message.due = message.due.min(Instant::now() + message.pause.next_delay());
+            attempts.again_after(self.now_ms(), message.next_pause_ms());
             return Ok(());
         }
-        let reply = format!("{}.{}", self.inbox, message.number);
         let (headers, payload) = (message.message.headers.clone(), message.message.payload.clone());
         let handing_over = client.inner().publish_with_reply_and_headers(self.subject.clone(), reply, headers, payload);
         match timeout(self.ack_timeout, handing_over).await {
             Ok(Ok(())) => {
-                message.attempts += 1;
-                message.unclear += 1;
+                attempts.left();
                 self.log.note_sent();
             }
             Ok(Err(error)) if error.kind() == SendErrorKind::Send => {
-                return Err(End::Failed(message.failure_kind(), "the connection to NATS is closed".to_owned()));
+                return Err((attempts.given_up(), "the connection to NATS is closed".to_owned()));
             }
-            // Refused on this side, as too long: of an earlier attempt, to a server that took more, that says nothing.
-            Ok(Err(error)) => {
-                return Err(End::Failed(message.unless_unclear(PublishErrorKind::Refused), error.to_string()));
-            }
+            // Refused on this side, as too long.
+            Ok(Err(error)) => return Err((attempts.refused_here(), error.to_string())),
             Err(_) => "the connection to NATS takes nothing".clone_into(&mut message.last_trouble),
         }
         Ok(())
@@ -250,100 +237,68 @@ impl Lane {
 
     fn on_answer(&mut self, answer: &async_nats::Message) {
         let number = answer.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
-        let answer = Answer::read(answer);
+        let Heard { answer, text } = Heard::read(answer);
         if answer.is_definite() {
             self.log.note_answered();
         }
-        let Some(index) = self.in_flight.iter().position(|message| Some(message.number) == number) else {
-            return; // Of a message that was given up, or the second answer of one that was sent twice.
+        let now_ms = self.now_ms();
+        let pause_ms = |sending: &mut Sending| {
+            text.clone_into(&mut sending.last_trouble);
+            sending.next_pause_ms()
         };
-        let Some(end) = self.read(index, answer) else { return };
-        let message = self.in_flight.remove(index);
-        self.end(message, end);
-    }
-
-    /// What an answer means for its message; `None` when it is to be tried again.
-    fn read(&mut self, index: usize, answer: Answer) -> Option<End> {
-        let message = &mut self.in_flight[index];
-        match answer {
-            Answer::Stored { sequence, duplicate } => {
-                // After several attempts the one before is most likely our own, whose answer was lost.
-                Some(End::Stored { sequence, duplicate: duplicate && message.attempts == 1 })
-            }
-            Answer::NotThere => {
-                message.unclear = message.unclear.saturating_sub(1);
-                message.again_soon("JetStream is not there (no responders)");
-                None
-            }
-            Answer::Unclear(text) => {
-                message.again_soon(&text);
-                None
-            }
-            Answer::Full(text) => Some(message.definite_end(PublishErrorKind::LogFull, text)),
-            Answer::Refused(text) => Some(message.definite_end(PublishErrorKind::Refused, text)),
+        let ended = number.and_then(|number| self.in_flight.answered(number, answer, now_ms, pause_ms));
+        if let Some((message, end)) = ended {
+            self.end(message, end, &text);
         }
     }
 
     /// Something is due: a message to send again or to give up.
     async fn on_time(&mut self) {
-        let now = Instant::now();
-        let mut index = 0;
-        while index < self.in_flight.len() {
-            if self.in_flight[index].due > now {
-                index += 1;
-                continue;
-            }
-            let message = self.in_flight.remove(index);
-            self.overdue(message, now).await;
-            // Kept messages go to the end: the one now at `index` has not been looked at, or was and is not due.
+        for message in self.in_flight.take_due(self.now_ms()) {
+            self.overdue(message).await;
         }
     }
 
-    async fn overdue(&mut self, mut message: InFlight, now: Instant) {
-        let age = now.saturating_duration_since(message.started);
-        let in_trouble = age >= self.ack_timeout;
-        if in_trouble {
-            message.turn = None;
-            self.trouble(&message.last_trouble);
+    async fn overdue(&mut self, mut message: InFlight) {
+        let OnItsWay { attempts, message: sending, .. } = &mut message;
+        let overdue = attempts.overdue(self.now_ms(), || sending.next_pause_ms());
+        if overdue.in_trouble {
+            sending.turn = None;
+            self.trouble(&sending.last_trouble);
         }
-        if age >= self.give_up_after || (in_trouble && message.unclear == 0) {
-            let end = End::Failed(message.failure_kind(), message.last_trouble.clone());
-            return self.end(message, end);
-        }
-        let limit = if in_trouble { self.give_up_after } else { self.ack_timeout };
-        message.due = (now + message.pause.next_delay()).min(message.started + limit);
-        match self.send(&mut message).await {
-            Ok(()) => self.in_flight.push(message),
-            Err(end) => self.end(message, end),
+        match overdue.end {
+            Some(end) => {
+                let why = message.message.last_trouble.clone();
+                self.end(message, end, &why);
+            }
+            None => self.send_or_end(message).await,
         }
     }
 
     /// The connection was made anew: what was on its way may be lost, and so may the answers.
     async fn send_all_again(&mut self) {
-        for mut message in std::mem::take(&mut self.in_flight) {
-            match self.send(&mut message).await {
-                Ok(()) => self.in_flight.push(message),
-                Err(end) => self.end(message, end),
-            }
+        for message in self.in_flight.take_all() {
+            self.send_or_end(message).await;
         }
     }
 
-    fn end(&mut self, mut message: InFlight, end: End) {
+    fn end(&mut self, message: InFlight, end: End, why: &str) {
+        let Sending { turn, message, .. } = message.message;
         // The next lane packs while those who waited for this message are told.
-        message.turn = None;
+        drop(turn);
         match end {
             End::Stored { sequence, duplicate } => {
                 self.recovered();
                 if !duplicate {
-                    self.log.note_stored(message.message.entries);
+                    self.log.note_stored(message.entries);
                 }
-                message.message.published(sequence, duplicate, &mut self.spares);
+                message.published(sequence, duplicate, &mut self.spares);
             }
-            End::Failed(kind, text) => {
-                let text = describe(kind, &text);
+            End::Failed(kind) => {
+                let text = describe(kind, why);
                 warn!(partition = self.partition, ?kind, "{text}");
                 let retry_after_s = self.queue.retry_after_s();
-                message.message.failed(&PublishError { kind, message: text, retry_after_s });
+                message.failed(&PublishError { kind, message: text, retry_after_s });
             }
         }
     }
@@ -389,33 +344,20 @@ impl Lane {
     fn finish(&mut self) {
         let unsent = self.queue.empty();
         not_sent(unsent, "the publisher ended before this was sent", 1);
-        for message in std::mem::take(&mut self.in_flight) {
-            let end = End::Failed(message.failure_kind(), "the publisher ended before the log answered".to_owned());
-            self.end(message, end);
+        for message in self.in_flight.take_all() {
+            let end = message.attempts.given_up();
+            self.end(message, end, "the publisher ended before the log answered");
         }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-impl InFlight {
-    /// What giving up now means.
-    fn failure_kind(&self) -> PublishErrorKind {
-        self.unless_unclear(PublishErrorKind::NotSent)
-    }
-
-    /// What certainly kept the message off the log is only certain while no attempt is unclear.
-    fn unless_unclear(&self, kind: PublishErrorKind) -> PublishErrorKind {
-        if self.unclear == 0 { kind } else { PublishErrorKind::Unknown }
-    }
-
-    /// A definite "no" to one attempt; it is definite for the message only if no other attempt is unclear.
-    fn definite_end(&mut self, kind: PublishErrorKind, text: String) -> End {
-        self.unclear = self.unclear.saturating_sub(1);
-        End::Failed(self.unless_unclear(kind), text)
-    }
-
-    fn again_soon(&mut self, why: &str) {
-        why.clone_into(&mut self.last_trouble);
-        self.due = self.due.min(Instant::now() + self.pause.next_delay());
+impl Sending {
+    fn next_pause_ms(&mut self) -> u64 {
+        u64::try_from(self.pause.next_delay().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

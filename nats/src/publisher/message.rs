@@ -2,16 +2,13 @@
 
 use async_nats::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
-use ledger::Digest;
+use protocol::publishing::message_id;
 
 use super::{
-    MessageId, PublishError, PublishErrorKind, Published,
+    PublishError, PublishErrorKind, Published,
     queue::{Outcome, Pending},
     turns::LARGE_BYTES,
 };
-
-/// What a launch adds to the id of a packed message: a letter and two digests.
-const LAUNCH_BYTES: usize = 33;
 
 /// Buffers kept by a lane: as many as it has large messages on their way.
 const MAX_SPARES: usize = 2;
@@ -55,7 +52,8 @@ impl Message {
     /// Packs batches for `partition`; there is at least one.
     pub(super) fn pack(partition: u16, stream: &str, batches: Vec<Pending>, spares: &mut Spares) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(header::NATS_MESSAGE_ID, message_id(partition, &batches));
+        let ids = batches.iter().map(|pending| &pending.batch.message_id);
+        headers.insert(header::NATS_MESSAGE_ID, message_id(partition, ids));
         headers.insert(header::NATS_EXPECTED_STREAM, stream);
         let payload = payload(&batches, spares);
         let mut line = 1_u32;
@@ -107,98 +105,13 @@ fn payload(batches: &[Pending], spares: &mut Spares) -> Bytes {
     payload.freeze()
 }
 
-/// By what JetStream recognises a repetition. It looks at nothing else, and not at the subject: so the id of a packed message
-/// covers the lane and every entry's key and content. A letter says what follows it, and with that how long it is.
-fn message_id(partition: u16, batches: &[Pending]) -> String {
-    if let [Pending { batch, .. }] = batches
-        && let MessageId::Launch(launch) = &batch.message_id
-    {
-        return launch.to_string();
-    }
-    let mut text = partition.to_string().into_bytes();
-    text.reserve(batches.len() * LAUNCH_BYTES);
-    for pending in batches {
-        match &pending.batch.message_id {
-            MessageId::Launch(launch) => {
-                text.push(b'l');
-                text.extend_from_slice(&launch.key.0);
-                text.extend_from_slice(&launch.content.0);
-            }
-            MessageId::Packed(digest) => {
-                text.push(b'p');
-                text.extend_from_slice(&digest.0);
-            }
-        }
-    }
-    Digest::of(&text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
-    use ledger::{Account, BusinessDate, LaunchId, Tenant};
+    use ledger::Digest;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{Batch, LaunchName};
-
-    fn pending(message_id: MessageId) -> Pending {
-        Pending {
-            batch: Batch { lines: Bytes::from_static(b"x\n"), entries: 1, message_id },
-            outcome: oneshot::channel().0,
-        }
-    }
-
-    fn launch(id: &str, content: &str) -> Pending {
-        let name = LaunchName {
-            tenant: Tenant::parse("acme").unwrap(),
-            account: Account::parse("store-1").unwrap(),
-            date: BusinessDate::parse("2026-01-01").unwrap(),
-            id: LaunchId::parse(id).unwrap(),
-            key: Digest::of(id.as_bytes()),
-            content: Digest::of(content.as_bytes()),
-        };
-        pending(MessageId::Launch(name))
-    }
-
-    fn id(partition: u16, launches: &[(&str, &str)]) -> String {
-        message_id(partition, &launches.iter().map(|(id, content)| launch(id, content)).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn a_lone_launch_has_its_own_id() {
-        let content = Digest::of(b"x");
-        assert_eq!(id(0, &[("a", "x")]), format!("acme.store-1.2026-01-01.a.{content}"));
-    }
-
-    #[test]
-    fn the_id_of_a_packed_message_covers_lane_entries_and_order() {
-        let (a, b) = (("a", "x"), ("b", "y"));
-        let packed = id(0, &[a, b]);
-        assert_eq!(packed, id(0, &[a, b]), "a repetition");
-        let others = [
-            id(1, &[a, b]),
-            id(0, &[b, a]),
-            id(0, &[a, b, ("c", "x")]),
-            id(0, &[a, ("c", "y")]),
-            id(0, &[a, ("b", "z")]),
-            id(0, &[a]),
-        ];
-        assert!(others.iter().all(|other| *other != packed), "{packed} {others:?}");
-    }
-
-    #[test]
-    fn a_bulks_digest_is_told_from_a_launchs() {
-        let bulk = |bytes: &[u8]| pending(MessageId::Packed(Digest::of(bytes)));
-        let of = |batches: &[Pending]| message_id(0, batches);
-        let ids = [
-            of(&[bulk(b"a")]),
-            of(&[bulk(b"b")]),
-            of(&[bulk(b"a"), bulk(b"x")]),
-            of(&[launch("a", "x"), bulk(b"a")]),
-            of(&[bulk(b"a"), launch("a", "x")]),
-        ];
-        assert_eq!(std::collections::BTreeSet::from(ids).len(), 5);
-    }
+    use crate::{Batch, MessageId};
 
     #[test]
     fn the_buffer_of_a_large_message_is_used_again_when_nobody_reads_it() {
