@@ -6,6 +6,7 @@
 
 mod commits;
 mod crashes;
+mod edges;
 mod journal;
 mod names;
 mod races;
@@ -74,6 +75,7 @@ pub async fn run(factory: &dyn Factory) -> Result<(), Failure> {
     suite.case("a stale commit still adds rows that are missing", rows::stale_adds_missing(factory)).await;
     suite.case("loads give what was wanted, in order", rows::loads_what_is_wanted(factory)).await;
     suite.case("ranges are inclusive and may overlap", rows::ranges(factory)).await;
+    suite.case("an account of many days", rows::many_days(factory)).await;
     suite.case("dates before 1970 and at the bounds", rows::early_dates(factory)).await;
     suite.case("huge totals", rows::huge_totals(factory)).await;
     suite.case("roll-ups of lanes are apart", rows::lanes_are_apart(factory)).await;
@@ -84,7 +86,9 @@ pub async fn run(factory: &dyn Factory) -> Result<(), Failure> {
     suite.case("a journal is a union without repeats", journal::union(factory)).await;
     suite.case("launches come in pages", journal::pages(factory)).await;
     suite.case("long and short chunks overlap", journal::long_and_short_chunks(factory)).await;
-    suite.case("a journal over several buckets", journal::buckets(factory)).await;
+    suite.case("small pages over buckets and chunks", edges::buckets(factory)).await;
+    suite.case("a journal that ends with a bucket", edges::full_bucket(factory)).await;
+    suite.case("small pages over many lone launches", edges::lone_launches(factory)).await;
     suite.case("large chunks and odd bytes come back", journal::large_chunks(factory)).await;
     suite.case("head, progress and checkpoint move forward only", commits::marks(factory)).await;
     suite.case("the same commit again changes nothing", commits::again(factory)).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::{Fact, Place, WindowKey};
-use protocol::commit::{JOURNAL_BUCKET_FACTS, JournalChunk, MAX_CHUNK_FACTS};
+use protocol::commit::JournalChunk;
 
 use super::{
     Checked, Factory, Failure, check, check_equal,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::Store;
 
-fn one_window() -> Result<WindowKey, Failure> {
+pub(super) fn one_window() -> Result<WindowKey, Failure> {
     Ok(window(&account_key("acme", "a")?, date("2026-11-22")?))
 }
 
@@ -23,7 +23,7 @@ async fn write(store: &dyn Store, sequence: u64, chunks: Vec<JournalChunk>) -> C
 }
 
 /// All launches behind `after` and up to `upto`, page by page.
-async fn all_pages(
+pub(super) async fn all_pages(
     store: &dyn Store,
     window: &WindowKey,
     after: Option<Place>,
@@ -44,7 +44,12 @@ async fn all_pages(
 }
 
 /// Loads and pages give exactly these facts.
-async fn check_window(store: &dyn Store, window: &WindowKey, expected: &Vec<Fact>, limits: &[usize]) -> Checked {
+pub(super) async fn check_window(
+    store: &dyn Store,
+    window: &WindowKey,
+    expected: &[Fact],
+    limits: &[usize],
+) -> Checked {
     let loaded = store.load(store.incarnation(), LANE, &windows_wanted(std::slice::from_ref(window))).await?;
     let entries: Vec<_> = loaded.windows.into_iter().flat_map(|loaded| loaded.entries).collect();
     check(
@@ -54,7 +59,7 @@ async fn check_window(store: &dyn Store, window: &WindowKey, expected: &Vec<Fact
     for limit in limits {
         let found = all_pages(store, window, None, u64::MAX, *limit).await?;
         check_equal(format_args!("launches in pages of {limit}"), &found.len(), &expected.len())?;
-        check(&found == expected, format_args!("pages of {limit} are not the union of the chunks"))?;
+        check(found == expected, format_args!("pages of {limit} are not the union of the chunks"))?;
     }
     Ok(())
 }
@@ -110,33 +115,10 @@ pub(super) async fn long_and_short_chunks(factory: &dyn Factory) -> Checked {
     for fact in &everything[20..150] {
         write(&*store, fact.place.sequence, vec![chunk(&here, vec![fact.clone()])]).await?;
     }
-    check_window(&*store, &here, &everything[20..150].to_vec(), &[7]).await?;
+    check_window(&*store, &here, &everything[20..150], &[7]).await?;
     write(&*store, 200_000, vec![chunk(&here, everything[10..].to_vec())]).await?;
     write(&*store, 200_000, vec![chunk(&here, everything[..12].to_vec())]).await?;
     check_window(&*store, &here, &everything, &[1, 3, 50, 200]).await
-}
-
-pub(super) async fn buckets(factory: &dyn Factory) -> Checked {
-    let subject = factory.empty().await?;
-    let store = subject.store();
-    let here = one_window()?;
-    let total = 2 * JOURNAL_BUCKET_FACTS + 100;
-    let mut everything = Vec::new();
-    for index in 0..total {
-        everything.push(fact(1 + index / 1_000, u32::try_from(index % 1_000).unwrap_or_default() + 1)?);
-    }
-    let mut below = 0;
-    for part in everything.chunks(MAX_CHUNK_FACTS) {
-        let bucket = u32::try_from(below / JOURNAL_BUCKET_FACTS).unwrap_or(u32::MAX);
-        let chunk = JournalChunk { window: here.clone(), bucket, begins_window: below == 0, facts: part.to_vec() };
-        below += part.len() as u64;
-        write(&*store, chunk.last().sequence, vec![chunk]).await?;
-    }
-    check_window(&*store, &here, &everything, &[50_000]).await?;
-    let middle = everything[everything.len() / 2].place;
-    let page = store.launches(&here, Some(middle), u64::MAX, 10).await?;
-    let start = everything.len() / 2 + 1;
-    check_equal("a page in the middle", &page.facts, &everything[start..start + 10].to_vec())
 }
 
 pub(super) async fn large_chunks(factory: &dyn Factory) -> Checked {

@@ -9,7 +9,7 @@ use protocol::{
 };
 
 use super::{
-    Checked, Factory, Failure, check_equal,
+    Checked, Factory, Failure, check, check_equal,
     sample::{
         ALL_RANGES, LANE, account_batch, account_key, all_rows, balance, commit, currency, date, rollup_batch, row,
         rows_loaded, rows_wanted, stamped, tenant, window, windows_wanted,
@@ -181,6 +181,40 @@ pub(super) async fn ranges(factory: &dyn Factory) -> Checked {
         let view = store.account_view(&AccountRead { key: account_key("acme", "a")?, ranges: ranges.clone() }).await?;
         check_equal(format_args!("{ranges:?}"), &view.rows, &stamped(9, &expected))?;
         check_equal("count", &view.rows.len(), &count)?;
+    }
+    Ok(())
+}
+
+/// More rows than a server sends at once, and more starts than a statement may name.
+pub(super) async fn many_days(factory: &dyn Factory) -> Checked {
+    let subject = factory.empty().await?;
+    let store = subject.store();
+    let key = account_key("acme", "a")?;
+    let first = date("2010-01-01")?.days();
+    let days: Vec<BusinessDate> = (first..first + 4_200).filter_map(BusinessDate::from_days).collect();
+    let mut expected = Vec::new();
+    for (part, stamp) in days.chunks(1_400).zip(1..) {
+        let code = currency("BRL")?;
+        let rows: Vec<RowKey> =
+            part.iter().map(|start| RowKey { grain: Grain::Day, start: *start, currency: code }).collect();
+        write_account(&*store, stamp, &rows).await?;
+        expected.extend(stamped(stamp, &rows));
+    }
+    let view = store.account_view(&all_rows(&key)).await?;
+    check_equal("all days", &view.rows.len(), &expected.len())?;
+    check(view.rows == expected, "the days are not those that were written")?;
+    for (from, to) in [(0, 4_095), (0, 4_096), (1, 4_097), (4_095, 4_096), (1_399, 1_400)] {
+        let ranges = vec![(Grain::Day, days[from], days[to])];
+        let view = store.account_view(&AccountRead { key: key.clone(), ranges }).await?;
+        check(view.rows == expected[from..=to], format_args!("days {from} to {to} are not those that were written"))?;
+    }
+    for count in [100, 101, 250] {
+        let mut wanted = rows_wanted(key.clone(), &days[..count], &[]);
+        wanted.lifetime = false;
+        let request = LoadRequest { accounts: vec![wanted], ..LoadRequest::default() };
+        let loaded = store.load(store.incarnation(), LANE, &request).await?.accounts;
+        let rows = loaded.into_iter().flat_map(|loaded| loaded.rows).collect::<Vec<_>>();
+        check(rows == expected[..count], format_args!("{count} days are not loaded as they were written"))?;
     }
     Ok(())
 }

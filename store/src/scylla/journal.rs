@@ -1,192 +1,134 @@
 //! Journals: the union of a window's chunks, over its buckets.
 //!
-//! A chunk stands in the bucket of its first launch, counted within the window, and buckets are filled one after another:
-//! the next one has something only when those before it hold as many launches as they can. Chunks overlap where a replay
-//! cut them otherwise; one has at most [`MAX_CHUNK_FACTS`] launches, which bounds how far back one may begin that reaches
-//! behind a place.
+//! [`paging`] decides which buckets and chunks are read; this module reads them from a server.
 //!
 //! A chunk whose write was never acknowledged may be there by half, for a read repairs only the columns that it reads. Such
 //! a chunk is not there: what it holds lies above every position that is claimed.
 
+mod paging;
+
 use ledger::{Place, WindowKey};
-use protocol::{
-    commit::{JOURNAL_BUCKET_FACTS, MAX_CHUNK_FACTS},
-    load::WindowLoaded,
-};
+use protocol::load::{JournalEntry, WindowLoaded};
 use scylla::{response::query_result::QueryRowsResult, value::CqlDate};
 
+use self::paging::{Buckets, Chunk, ChunkKey, SIZES};
 use super::{
     Connected,
     trouble::unreadable,
     value::{bigint_bound, date, int, place},
 };
-use crate::{
-    LaunchesPage, StoreError,
-    encoding::decode_entries,
-    page::{Page, Wanted},
-};
+use crate::{LaunchesPage, StoreError, encoding::decode_entries, page::Wanted};
 
 /// The partition of a bucket of a window.
 type Bucket<'a> = (&'a str, &'a str, CqlDate, i32);
-/// First and last place of a chunk.
-type ChunkKey = (Place, Place);
-
-fn bucket_of(window: &WindowKey, bucket: u32) -> Bucket<'_> {
-    (window.tenant.as_str(), window.account.as_str(), date(window.date), int(bucket))
-}
 
 impl Connected {
     /// A window's journal without its lines, as a worker loads it.
     pub(super) async fn load_window(&self, window: &WindowKey) -> Result<WindowLoaded, StoreError> {
-        let mut entries = Vec::new();
-        let mut filled = JOURNAL_BUCKET_FACTS;
-        for bucket in 0.. {
-            let keep = |page: &QueryRowsResult| {
-                for row in page.rows::<(Option<&[u8]>,)>().map_err(unreadable)? {
-                    let (digests,) = row.map_err(unreadable)?;
-                    digests.map_or(Ok(()), |digests| decode_entries(digests, &mut entries))?;
-                }
-                Ok(true)
-            };
-            self.client.read(&self.statements.digests, bucket_of(window, bucket), keep).await?;
-            entries.sort_unstable_by_key(|entry| (entry.place, entry.kind));
-            entries.dedup_by_key(|entry| (entry.place, entry.kind));
-            if (entries.len() as u64) < filled {
-                break;
-            }
-            filled += JOURNAL_BUCKET_FACTS;
-        }
+        let entries = paging::load(&OnServer { connected: self, window }, SIZES).await?;
         Ok(WindowLoaded { window: window.clone(), entries })
     }
 
     /// A page of a window's launches.
     pub(super) async fn launches_page(&self, window: &WindowKey, wanted: Wanted) -> Result<LaunchesPage, StoreError> {
-        let mut page = Page::new(wanted);
-        let mut bucket = 0;
-        if let Some(after) = wanted.after {
-            bucket = self.last_bucket_up_to(window, after).await?;
-            self.collect_reaching_behind(window, bucket, after, &mut page).await?;
-        }
-        while self.collect_bucket(window, bucket, &mut page).await? {
-            bucket += 1;
-        }
-        Ok(page.finish())
-    }
-
-    /// The last bucket that begins at or before `place`.
-    async fn last_bucket_up_to(&self, window: &WindowKey, place: Place) -> Result<u32, StoreError> {
-        let mut bucket = 0;
-        while self.first_place(window, bucket + 1).await?.is_some_and(|first| first <= place) {
-            bucket += 1;
-        }
-        Ok(bucket)
-    }
-
-    async fn first_place(&self, window: &WindowKey, bucket: u32) -> Result<Option<Place>, StoreError> {
-        let mut first = None;
-        let keep = |page: &QueryRowsResult| {
-            let row = page.maybe_first_row::<(i64, i32)>().map_err(unreadable)?;
-            first = row.map(|(sequence, line)| place(sequence, line)).transpose()?;
-            Ok(false)
-        };
-        self.client.read(&self.statements.first_chunk, bucket_of(window, bucket), keep).await?;
-        Ok(first)
-    }
-
-    /// Takes the chunks that begin at or before `after` and reach behind it: in this bucket, or at the end of the one before.
-    async fn collect_reaching_behind(
-        &self,
-        window: &WindowKey,
-        bucket: u32,
-        after: Place,
-        page: &mut Page,
-    ) -> Result<(), StoreError> {
-        let mut looked_at = 0;
-        for bucket in (bucket.saturating_sub(1)..=bucket).rev() {
-            let keys = self.chunk_keys_down(window, bucket, after, MAX_CHUNK_FACTS - looked_at).await?;
-            looked_at += keys.len();
-            for key in keys.into_iter().filter(|(_, last)| *last > after) {
-                self.collect_chunk(window, bucket, key, page).await?;
-            }
-            // So many chunks begin at as many launches: none before them reaches this far.
-            if looked_at >= MAX_CHUNK_FACTS {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keys of chunks from `from` on downwards, with at most so many different beginnings.
-    async fn chunk_keys_down(
-        &self,
-        window: &WindowKey,
-        bucket: u32,
-        from: Place,
-        beginnings: usize,
-    ) -> Result<Vec<ChunkKey>, StoreError> {
-        let (mut keys, mut known): (Vec<ChunkKey>, usize) = (Vec::new(), 0);
-        let (tenant, account, date, bucket) = bucket_of(window, bucket);
-        let values = (tenant, account, date, bucket, bigint_bound(from.sequence), int(from.line));
-        let keep = |page: &QueryRowsResult| {
-            for row in page.rows::<(i64, i32, i64, i32)>().map_err(unreadable)? {
-                let (first, first_line, last, last_line) = row.map_err(unreadable)?;
-                let key = (place(first, first_line)?, place(last, last_line)?);
-                known += usize::from(keys.last().is_none_or(|(first, _)| *first != key.0));
-                if known > beginnings {
-                    return Ok(false);
-                }
-                keys.push(key);
-            }
-            Ok(true)
-        };
-        self.client.read(&self.statements.chunk_keys_down, values, keep).await?;
-        Ok(keys)
-    }
-
-    async fn collect_chunk(
-        &self,
-        window: &WindowKey,
-        bucket: u32,
-        (first, last): ChunkKey,
-        page: &mut Page,
-    ) -> Result<(), StoreError> {
-        let (tenant, account, date, bucket) = bucket_of(window, bucket);
-        let (first, first_line) = (bigint_bound(first.sequence), int(first.line));
-        let (last, last_line) = (bigint_bound(last.sequence), int(last.line));
-        let values = (tenant, account, date, bucket, first, first_line, last, last_line);
-        self.client.read(&self.statements.chunk, values, |rows| collect(rows, page)).await
-    }
-
-    /// Takes the chunks of a bucket that begin behind what the reader has; says whether the next bucket is to be looked at.
-    async fn collect_bucket(&self, window: &WindowKey, bucket: u32, page: &mut Page) -> Result<bool, StoreError> {
-        let (mut found, mut goes_on) = (false, true);
-        let from = page.wanted.after.unwrap_or_default();
-        let (tenant, account, date, bucket) = bucket_of(window, bucket);
-        let values = (tenant, account, date, bucket, bigint_bound(from.sequence), int(from.line));
-        let keep = |rows: &QueryRowsResult| {
-            found |= rows.rows_num() > 0;
-            goes_on = collect(rows, page)?;
-            Ok(goes_on)
-        };
-        self.client.read(&self.statements.chunks, values, keep).await?;
-        Ok(found && goes_on)
+        paging::page(&OnServer { connected: self, window }, SIZES, wanted).await
     }
 }
 
-/// Takes chunks in order; false when none behind them can matter.
-fn collect(rows: &QueryRowsResult, page: &mut Page) -> Result<bool, StoreError> {
-    type Columns<'a> = (i64, i32, i64, i32, Option<&'a [u8]>, Option<&'a [u8]>);
-    for row in rows.rows::<Columns<'_>>().map_err(unreadable)? {
-        let (first, first_line, last, last_line, digests, lines) = row.map_err(unreadable)?;
-        let (first, last) = (place(first, first_line)?, place(last, last_line)?);
-        if first.sequence > page.wanted.upto || page.is_full_before(first) {
-            return Ok(false);
-        }
-        if let (Some(digests), Some(lines)) = (digests, lines)
-            && page.wanted.is_behind(last)
-        {
-            page.add(digests, lines)?;
-        }
+/// A window's journal on a server.
+struct OnServer<'a> {
+    connected: &'a Connected,
+    window: &'a WindowKey,
+}
+
+impl OnServer<'_> {
+    fn bucket(&self, bucket: u32) -> Bucket<'_> {
+        let WindowKey { tenant, account, date: day } = self.window;
+        (tenant.as_str(), account.as_str(), date(*day), int(bucket))
     }
-    Ok(true)
+}
+
+impl Buckets for OnServer<'_> {
+    async fn first_place(&self, bucket: u32) -> Result<Option<Place>, StoreError> {
+        let mut first = None;
+        let keep = |rows: &QueryRowsResult| {
+            let row = rows.maybe_first_row::<(i64, i32)>().map_err(unreadable)?;
+            first = row.map(|(sequence, line)| place(sequence, line)).transpose()?;
+            Ok(first.is_none())
+        };
+        self.connected.client.read(&self.connected.statements.first_chunk, self.bucket(bucket), keep).await?;
+        Ok(first)
+    }
+
+    async fn keys_down(
+        &self,
+        bucket: u32,
+        from: Place,
+        mut take: impl FnMut(ChunkKey) -> bool + Send,
+    ) -> Result<(), StoreError> {
+        let (tenant, account, date, bucket) = self.bucket(bucket);
+        let values = (tenant, account, date, bucket, bigint_bound(from.sequence), int(from.line));
+        let keep = |rows: &QueryRowsResult| {
+            for row in rows.rows::<(i64, i32, i64, i32)>().map_err(unreadable)? {
+                let (first, first_line, last, last_line) = row.map_err(unreadable)?;
+                if !take((place(first, first_line)?, place(last, last_line)?)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        self.connected.client.read(&self.connected.statements.chunk_keys_down, values, keep).await
+    }
+
+    async fn chunk(
+        &self,
+        bucket: u32,
+        (first, last): ChunkKey,
+        take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let (tenant, account, date, bucket) = self.bucket(bucket);
+        let (first, first_line) = (bigint_bound(first.sequence), int(first.line));
+        let (last, last_line) = (bigint_bound(last.sequence), int(last.line));
+        let values = (tenant, account, date, bucket, first, first_line, last, last_line);
+        self.connected.client.read(&self.connected.statements.chunk, values, each_chunk(take)).await
+    }
+
+    async fn chunks_behind(
+        &self,
+        bucket: u32,
+        after: Place,
+        take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let (tenant, account, date, bucket) = self.bucket(bucket);
+        let values = (tenant, account, date, bucket, bigint_bound(after.sequence), int(after.line));
+        self.connected.client.read(&self.connected.statements.chunks, values, each_chunk(take)).await
+    }
+
+    async fn entries(&self, bucket: u32, entries: &mut Vec<JournalEntry>) -> Result<(), StoreError> {
+        let keep = |rows: &QueryRowsResult| {
+            for row in rows.rows::<(Option<&[u8]>,)>().map_err(unreadable)? {
+                let (digests,) = row.map_err(unreadable)?;
+                digests.map_or(Ok(()), |digests| decode_entries(digests, entries))?;
+            }
+            Ok(true)
+        };
+        self.connected.client.read(&self.connected.statements.digests, self.bucket(bucket), keep).await
+    }
+}
+
+/// Hands over the chunks of an answer one by one; false as soon as no more are wanted.
+fn each_chunk(
+    mut take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+) -> impl FnMut(&QueryRowsResult) -> Result<bool, StoreError> + Send {
+    move |rows| {
+        type Columns<'a> = (i64, i32, i64, i32, Option<&'a [u8]>, Option<&'a [u8]>);
+        for row in rows.rows::<Columns<'_>>().map_err(unreadable)? {
+            let (first, first_line, last, last_line, digests, lines) = row.map_err(unreadable)?;
+            let key = (place(first, first_line)?, place(last, last_line)?);
+            if !take(&Chunk { key, columns: digests.zip(lines) })? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }

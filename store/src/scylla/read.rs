@@ -80,7 +80,8 @@ impl Connected {
         let mut first = None;
         let keep = |rows: &QueryRowsResult| {
             first = rows.maybe_first_row::<Columns>().map_err(unreadable)?;
-            Ok(false)
+            // A server may send a page without rows in front of one that has some.
+            Ok(first.is_none())
         };
         self.client.read(statement, values, keep).await?;
         Ok(first)
