@@ -9,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::FuturesUnordered};
 use ledger::{Invalid, Reason, Tenant, parse_posted};
+use protocol::deduplication::Claimed;
 use tokio::time::Instant;
 
 use crate::{
     flight::{Cause, Failure},
-    key::{Claimed, LaunchKey},
+    key::LaunchKey,
     lines::Line,
     publish::Claims,
     recent::Claim,

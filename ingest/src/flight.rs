@@ -1,15 +1,13 @@
 //! A publish on its way, seen by everybody who waits for the same launches.
 
-use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use nats::{PublishError, PublishErrorKind};
-use tokio::{sync::Notify, time::Instant};
+use protocol::deduplication;
+use tokio::sync::Notify;
 
 /// How a publish ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +92,7 @@ impl From<&PublishError> for Outcome {
 pub struct Flight {
     number: u64,
     is_listed: AtomicBool,
-    /// With the time of one that is unknown.
-    outcome: OnceLock<(Outcome, Option<Instant>)>,
+    outcome: OnceLock<Outcome>,
     settled: Notify,
 }
 
@@ -129,13 +126,12 @@ impl Flight {
 
     /// The outcome, if it is known.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome.get().map(|(outcome, _)| *outcome)
+        self.outcome.get().copied()
     }
 
     /// Sets the outcome and wakes everybody. Later calls change nothing.
     pub fn settle(&self, outcome: Outcome) {
-        let since = || matches!(outcome, Outcome::Unknown(_)).then(Instant::now);
-        self.outcome.get_or_init(|| (outcome, since()));
+        self.outcome.get_or_init(|| outcome);
         self.settled.notify_waiters();
     }
 
@@ -149,13 +145,11 @@ impl Flight {
             settled.await;
         }
     }
+}
 
-    /// Whether the outcome is unknown, and since when.
-    pub fn unknown_for(&self, now: Instant) -> Option<Duration> {
-        match self.outcome.get() {
-            Some((Outcome::Unknown(_), Some(since))) => Some(now.saturating_duration_since(*since)),
-            _ => None,
-        }
+impl deduplication::Flight for Flight {
+    fn number(&self) -> u64 {
+        self.number
     }
 }
 

@@ -2,27 +2,10 @@
 
 use ledger::{Account, BusinessDate, Digest, Fingerprint, FingerprintSecret, LaunchId, Tenant};
 use nats::MessageId;
+use protocol::deduplication::Held;
 
 /// Three identifiers of at most 64 bytes, two separators and a date.
 const MAX_KEY_BYTES: usize = 3 * 64 + 2 + 4;
-
-/// A launch's key with its content, as this process knows them: what a repetition is recognised by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// Of its [`LaunchKey`].
-    pub key: Fingerprint,
-    /// Of its content.
-    pub content: Fingerprint,
-}
-
-/// A launch claimed for a flight, with the number of its slot in the cache of recent launches: where to look first.
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// What was claimed.
-    pub launch: Claimed,
-    /// The slot that it had when it was claimed. It may be another's by now, if the cache has forgotten everything meanwhile.
-    pub slot: u32,
-}
 
 /// (tenant, account, date, id) as bytes, each launch's own.
 pub struct LaunchKey {

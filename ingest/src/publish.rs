@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use nats::{Batch, PublishError, Published, Publisher, Receipt};
+use protocol::deduplication::Held;
 use tokio::time::Instant;
 
 use crate::{
     flight::{Cause, Failure, Flight, Outcome},
-    key::Held,
     metrics::Metrics,
     recent::Recent,
 };

@@ -1,37 +1,26 @@
 //! The recent launches: what is on its way, and what was accepted lately.
 //!
-//! | state of a key | same content | other content |
-//! |---|---|---|
-//! | never seen, or forgotten | new | new |
-//! | on its way | wait for that publish | pending |
-//! | outcome unknown | new: the publish is repeated | pending, for [`RecentConfig::unknown_ttl_ms`] |
-//! | on its way again, after an unknown outcome | wait for that publish; not sent: unknown as before | pending |
-//! | accepted | known | conflict |
+//! What a claim is answered follows from [`protocol::deduplication`].
 //!
 //! It is a courtesy: what it has forgotten, the aggregator decides. Memory: at most about 65 bytes a launch, accepted or
 //! on its way (48 of them in its slot, the rest in the index and the order); what is on its way is bounded by the publisher's queues.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use ledger::{Fingerprint, FingerprintSecret};
+use protocol::deduplication::{self, Claimed, Held, Settlement};
 use tokio::time::Instant;
 
-use crate::{
-    flight::{Flight, Outcome},
-    key::{Claimed, Held},
-};
+use crate::flight::{Flight, Outcome};
 
 mod flights;
-mod shard;
 
 use flights::Flights;
-use shard::Shard;
+
+type Shard = deduplication::Shard<Arc<Flight>>;
 
 /// Locks are held for a fraction of a microsecond; this many make meeting on one rare.
 const SHARDS: usize = 64;
@@ -57,31 +46,7 @@ impl Default for RecentConfig {
 }
 
 /// What is known of a launch when it is posted.
-#[derive(Clone, Debug)]
-pub enum Claim {
-    /// Nothing: it is the claimer's to publish and to settle.
-    New {
-        /// Where the cache keeps it.
-        slot: u32,
-    },
-    /// Accepted before, with the same content.
-    Known {
-        /// Stream sequence of the first one.
-        sequence: u64,
-    },
-    /// Accepted before, with other content.
-    Conflict {
-        /// Stream sequence of the accepted one.
-        sequence: u64,
-    },
-    /// On its way, or of unknown outcome.
-    Pending {
-        /// The publish that decides.
-        flight: Arc<Flight>,
-        /// Whether it carries the same content.
-        same_content: bool,
-    },
-}
+pub type Claim = deduplication::Claim<Arc<Flight>>;
 
 /// Shared by all requests.
 pub struct Recent {
@@ -90,6 +55,8 @@ pub struct Recent {
     /// Unknown outcomes that are kept, also those behind a new flight.
     unknown: AtomicUsize,
     secret: FingerprintSecret,
+    /// From where times count.
+    start: Instant,
     config: RecentConfig,
 }
 
@@ -99,7 +66,8 @@ impl Recent {
         let capacity = config.entries.div_ceil(SHARDS).clamp(1, MAX_SHARD_ENTRIES);
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect();
         let secret = FingerprintSecret::new(rand::random());
-        Self { shards, flights: Flights::default(), unknown: AtomicUsize::new(0), secret, config }
+        let (flights, unknown, start) = (Flights::default(), AtomicUsize::new(0), Instant::now());
+        Self { shards, flights, unknown, secret, start, config }
     }
 
     /// Under which keys and contents are compared.
@@ -145,36 +113,33 @@ impl Recent {
     }
 
     fn claim_in(&self, shard: &mut Shard, launch: Claimed, flight: &Arc<Flight>) -> Claim {
-        let ttl = Duration::from_millis(self.config.unknown_ttl_ms);
-        let (claim, doubt_ends) = shard.claim(launch, flight, &self.flights, ttl);
-        self.note_end(doubt_ends);
+        let live = |number| self.flights.get(number);
+        let now_ms = || self.ms(Instant::now());
+        let (claim, doubt_ends) = shard.claim(launch, flight, live, now_ms, self.config.unknown_ttl_ms);
+        self.note_ends(usize::from(doubt_ends));
         claim
     }
 
-    fn note_end(&self, doubt_ends: bool) {
-        if doubt_ends {
-            self.unknown.fetch_sub(1, Relaxed);
+    fn note_ends(&self, doubts: usize) {
+        if doubts > 0 {
+            self.unknown.fetch_sub(doubts, Relaxed);
         }
     }
 
     /// Ends the claims of `flight` and wakes who waits for it. Claims are released or turned into memory before the
     /// outcome is told, so that whoever asks again after waiting finds the new state.
     pub fn settle(&self, flight: &Arc<Flight>, held: &[Held], outcome: Outcome) {
+        let settlement = match outcome {
+            Outcome::Published { sequence } => Settlement::Published { sequence },
+            Outcome::NotSent(_) => Settlement::NotSent,
+            Outcome::Unknown(_) => Settlement::Unknown { since_ms: self.ms(Instant::now()) },
+        };
         self.each(
             held,
             |held| held.launch.key,
             |shard, indexes| {
-                let held = || indexes.iter().map(|index| held[*index]);
-                match outcome {
-                    Outcome::Published { sequence } => {
-                        shard.make_room(held(), flight);
-                        held().for_each(|held| self.note_end(shard.accept_held(held, flight, sequence)));
-                    }
-                    Outcome::NotSent(_) => held().for_each(|held| shard.release(held, flight)),
-                    Outcome::Unknown(_) => {
-                        held().for_each(|held| shard.doubt(held, flight, || self.keeps_one_more_unknown()));
-                    }
-                }
+                let of_shard = indexes.iter().map(|index| held[*index]);
+                self.note_ends(shard.settle(of_shard, flight, settlement, || self.keeps_one_more_unknown()));
             },
         );
         flight.settle(outcome);
@@ -185,14 +150,13 @@ impl Recent {
     /// may have had a launch accepted again, or with other content, that stands below: what stands first is what counts.
     pub fn warm(&self, launch: Claimed, sequence: u64) {
         let doubt_ends = self.shard(launch.key).accept(launch, sequence);
-        self.note_end(doubt_ends);
+        self.note_ends(usize::from(doubt_ends));
     }
 
     /// Forgets unknown outcomes that are older than their time.
     pub fn sweep(&self, now: Instant) {
-        let ttl = Duration::from_millis(self.config.unknown_ttl_ms);
-        let forgotten: usize = self.shards.iter().map(|shard| lock(shard).sweep(now, ttl)).sum();
-        self.unknown.fetch_sub(forgotten, Relaxed);
+        let (now_ms, ttl_ms) = (self.ms(now), self.config.unknown_ttl_ms);
+        self.note_ends(self.shards.iter().map(|shard| lock(shard).sweep(now_ms, ttl_ms)).sum());
     }
 
     /// Forgets everything accepted: the log is another one.
@@ -204,6 +168,10 @@ impl Recent {
     pub fn sizes(&self) -> (usize, usize) {
         let sizes = self.shards.iter().map(|shard| lock(shard).sizes());
         sizes.fold((0, 0), |total, size| (total.0 + size.0, total.1 + size.1))
+    }
+
+    fn ms(&self, time: Instant) -> u64 {
+        u64::try_from(time.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 
     fn keeps_one_more_unknown(&self) -> bool {

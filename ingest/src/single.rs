@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use ledger::{Account, BusinessDate, Digest, Draft, Fingerprint, Invalid, LaunchId, Reason, Tenant, parse_posted};
 use nats::{Batch, LaunchName, MessageId};
-use protocol::position::LanePosition;
+use protocol::{
+    deduplication::{Claimed, Held},
+    position::LanePosition,
+};
 
 use crate::{
     flight::{Cause, Failure, Outcome},
-    key::{Claimed, Held, LaunchKey},
+    key::LaunchKey,
     made_id::make_id,
     publish::Claims,
     recent::Claim,

@@ -10,14 +10,11 @@ use std::{sync::Arc, time::Duration};
 
 use ledger::{AccountKey, Fingerprint, FingerprintSecret, Launch, MAX_LINE_BYTES, parse_logged_with_fingerprint};
 use nats::{Log, LogUsage, NatsError, ReadEvent, ReaderSettings};
-use protocol::{lane::partition_of, log::LogMessage};
+use protocol::{deduplication::Claimed, lane::partition_of, log::LogMessage};
 use service::{ConfigError, Variables};
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::{
-    key::{Claimed, LaunchKey},
-    recent::Recent,
-};
+use crate::{key::LaunchKey, recent::Recent};
 
 /// How much is read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! store that crash, delay, reorder and lose.
 
 pub mod commit;
+pub mod deduplication;
 pub mod lane;
 pub mod leases;
 pub mod load;

@@ -4,11 +4,10 @@
 //! A line belongs to the batch that is open when it comes. So lines are claimed at the latest when, all being new, a batch
 //! would be full, and whenever somebody may look at what is claimed: then everything is as if each had been claimed at once.
 
+use protocol::deduplication::{Claimed, Held};
+
 use super::OpenBatch;
-use crate::{
-    key::{Claimed, Held},
-    recent::{Claim, Recent},
-};
+use crate::recent::{Claim, Recent};
 
 /// Most lines gathered: some for every shard of the cache.
 const MAX_GATHERED: usize = 1_024;

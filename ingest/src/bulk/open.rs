@@ -1,9 +1,10 @@
 //! A batch while its lines come.
 
+use protocol::deduplication::Held;
 use tokio::time::Instant;
 
 use super::gathered::Line;
-use crate::{config::BodyConfig, key::Held, publish::Claims};
+use crate::{config::BodyConfig, publish::Claims};
 
 /// Lines of one lane that will travel together.
 pub(super) struct OpenBatch {

@@ -1,36 +1,27 @@
-//! One part of the cache, behind one lock: slots of launches, on their way and accepted alike, and one index of them.
+//! One part of the cache: slots of launches, on their way and accepted alike, and one index of them.
 //!
 //! A launch gets its slot when it is claimed and keeps it when it is accepted. The oldest accepted one gives its slot to one
 //! that is claimed later: so launches that come together stand together in memory, and nothing but the index is searched
 //! far and wide.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{HashMap, VecDeque};
 
 use hashbrown::HashTable;
 use ledger::Fingerprint;
-use tokio::time::Instant;
 
-use super::{Claim, flights::Flights};
-use crate::{
-    flight::Flight,
-    key::{Claimed, Held},
-};
+use super::{Claim, Claimed, DeduplicationRules, Flight, Held, Settlement};
 
 /// Slots with which a shard begins, if it may have as many: it need not grow to them step by step.
 const FIRST_SLOTS: usize = 16_384;
 
 /// 48 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     launch: Claimed,
     state: State,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Of nobody; listed as free.
     Free,
@@ -40,10 +31,20 @@ enum State {
     Accepted(u64),
 }
 
-/// A claim's answer, and whether an unknown outcome is no longer kept because of it.
-type Claiming = (Claim, bool);
+/// A flight of unknown outcome.
+#[derive(Debug)]
+struct Doubt<F> {
+    flight: F,
+    since_ms: u64,
+}
 
-pub(super) struct Shard {
+/// A claim's answer, and whether an unknown outcome is not kept any more because of it.
+type Claiming<F> = (Claim<F>, bool);
+
+/// Launches by key. Several of these, each behind a lock of its own, make up a cache.
+#[derive(Debug)]
+pub struct Shard<F> {
+    rules: DeduplicationRules,
     slots: Vec<Slot>,
     free: VecDeque<u32>,
     /// Slots of the accepted ones, the oldest first.
@@ -54,14 +55,15 @@ pub(super) struct Shard {
     index: HashTable<u32>,
     /// By slot: the flight of unknown outcome. It is the slot's own, or an earlier one of the same content, which counts
     /// again if the slot's own is not sent.
-    unknown: HashMap<u32, Arc<Flight>>,
+    unknown: HashMap<u32, Doubt<F>>,
 }
 
-impl Shard {
+impl<F: Flight + Clone> Shard<F> {
     /// Remembers so many accepted launches.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         let first_slots = capacity.min(FIRST_SLOTS);
         Self {
+            rules: DeduplicationRules::default(),
             slots: Vec::with_capacity(first_slots),
             free: VecDeque::new(),
             accepted: VecDeque::with_capacity(first_slots),
@@ -73,16 +75,41 @@ impl Shard {
 
     /// Looks where these keys stand, or would stand: one short search after the other, so that the processor waits for the
     /// memory of all of them at the same time, and the claims that follow find it in its caches.
-    pub(super) fn fetch(&self, keys: impl ExactSizeIterator<Item = Fingerprint>) {
+    pub fn fetch(&self, keys: impl ExactSizeIterator<Item = Fingerprint>) {
         if keys.len() > 1 {
             let known = keys.filter(|key| self.find(*key).is_some());
             std::hint::black_box(known.count());
         }
     }
 
+    /// Ends the claims of a flight. `has_room` says whether one more unknown outcome may be kept, and counts it. Returns how
+    /// many unknown outcomes are not kept any more.
+    pub fn settle(
+        &mut self,
+        held: impl ExactSizeIterator<Item = Held> + Clone,
+        flight: &F,
+        settlement: Settlement,
+        mut has_room: impl FnMut() -> bool,
+    ) -> usize {
+        match settlement {
+            Settlement::Published { sequence } => {
+                self.make_room(held.clone(), flight);
+                held.filter(|held| self.accept_held(*held, flight, sequence)).count()
+            }
+            Settlement::NotSent => {
+                held.for_each(|held| self.release(held, flight));
+                0
+            }
+            Settlement::Unknown { since_ms } => {
+                held.for_each(|held| self.doubt(held, flight, since_ms, &mut has_room));
+                0
+            }
+        }
+    }
+
     /// Forgets as many of the oldest as these launches, which were published, will displace: together, after the same kind of
     /// look as in [`Self::fetch`].
-    pub(super) fn make_room(&mut self, held: impl ExactSizeIterator<Item = Held>, flight: &Flight) {
+    fn make_room(&mut self, held: impl ExactSizeIterator<Item = Held>, flight: &F) {
         if self.accepted.len() + held.len() <= self.capacity || held.len() == 1 {
             return;
         }
@@ -105,14 +132,17 @@ impl Shard {
         }
     }
 
-    /// The claim. An unknown outcome stays in mind behind a new flight of the same content, until its time is over.
-    pub(super) fn claim(
+    /// The claim. An unknown outcome stays in mind behind a new flight of the same content, until `ttl_ms` are over.
+    /// `live` gives the flight with a number, as long as any claim of it lasts. The flag says whether an unknown outcome is
+    /// not kept any more.
+    pub fn claim(
         &mut self,
         launch: Claimed,
-        flight: &Arc<Flight>,
-        flights: &Flights,
-        ttl: Duration,
-    ) -> Claiming {
+        flight: &F,
+        live: impl FnOnce(u64) -> Option<F>,
+        now_ms: impl FnOnce() -> u64,
+        ttl_ms: u64,
+    ) -> Claiming<F> {
         let Some(slot) = self.find(launch.key) else {
             let slot = self.insert(Slot { launch, state: State::OnItsWay(flight.number()) });
             return (Claim::New { slot }, false);
@@ -122,65 +152,67 @@ impl Shard {
         match (known.state, same_content) {
             (State::Accepted(sequence), true) => (Claim::Known { sequence }, false),
             (State::Accepted(sequence), false) => (Claim::Conflict { sequence }, false),
-            (State::OnItsWay(number), _) => match self.current(slot, number, flights) {
-                Some(current) => self.claim_again(slot, launch, flight, (current, ttl)),
-                None => self.take_over(slot, launch, flight),
+            (State::OnItsWay(number), _) if self.is_doubtful(slot, number) => {
+                self.claim_doubtful(slot, launch, flight, now_ms(), ttl_ms)
+            }
+            (State::OnItsWay(number), _) => match live(number) {
+                Some(flight) if self.rules.on_its_way_is_pending => (Claim::Pending { flight, same_content }, false),
+                // Its claims have ended, which leaves no slot behind.
+                _ => self.take_over(slot, launch, flight),
             },
             (State::Free, _) => self.take_over(slot, launch, flight),
         }
     }
 
-    fn claim_again(
-        &mut self,
-        slot: u32,
-        launch: Claimed,
-        flight: &Arc<Flight>,
-        (current, ttl): (Arc<Flight>, Duration),
-    ) -> Claiming {
+    fn claim_doubtful(&mut self, slot: u32, launch: Claimed, flight: &F, now_ms: u64, ttl_ms: u64) -> Claiming<F> {
         let same_content = self.slots[at(slot)].launch.content == launch.content;
-        match current.unknown_for(Instant::now()) {
-            Some(age) if age >= ttl => self.take_over(slot, launch, flight),
-            Some(_) if same_content => {
+        match self.unknown.get(&slot) {
+            Some(doubt) if now_ms.saturating_sub(doubt.since_ms) < ttl_ms && self.rules.unknown_is_pending => {
+                if !same_content {
+                    return (Claim::Pending { flight: doubt.flight.clone(), same_content }, false);
+                }
                 self.slots[at(slot)].state = State::OnItsWay(flight.number());
                 (Claim::New { slot }, false)
             }
-            _ => (Claim::Pending { flight: current, same_content }, false),
+            _ => self.take_over(slot, launch, flight),
         }
     }
 
     /// Nothing of what was claimed before can still arrive.
-    fn take_over(&mut self, slot: u32, launch: Claimed, flight: &Arc<Flight>) -> Claiming {
+    fn take_over(&mut self, slot: u32, launch: Claimed, flight: &F) -> Claiming<F> {
         self.slots[at(slot)] = Slot { launch, state: State::OnItsWay(flight.number()) };
         (Claim::New { slot }, self.unknown.remove(&slot).is_some())
     }
 
-    /// The flight that a slot is claimed for; `None` if its claims have ended, which leaves no slot behind.
-    fn current(&self, slot: u32, number: u64, flights: &Flights) -> Option<Arc<Flight>> {
-        let unknown = self.unknown.get(&slot).filter(|flight| flight.number() == number);
-        unknown.cloned().or_else(|| flights.get(number))
+    /// Whether the flight that a slot is claimed for has ended with an unknown outcome.
+    fn is_doubtful(&self, slot: u32, number: u64) -> bool {
+        self.unknown.get(&slot).is_some_and(|doubt| doubt.flight.number() == number)
     }
 
     /// The flight was not sent: its launch is free again, or of unknown outcome as before.
-    pub(super) fn release(&mut self, held: Held, flight: &Flight) {
+    fn release(&mut self, held: Held, flight: &F) {
         let Some(slot) = self.claimed(held, flight) else { return };
         match self.unknown.get(&slot) {
-            Some(earlier) => self.slots[at(slot)].state = State::OnItsWay(earlier.number()),
-            None => self.remove(slot),
+            Some(earlier) if self.rules.unknown_outlives_not_sent => {
+                self.slots[at(slot)].state = State::OnItsWay(earlier.flight.number());
+            }
+            _ if self.rules.not_sent_is_free => self.remove(slot),
+            _ => {}
         }
     }
 
     /// The flight's outcome is unknown: it is kept in the place of an earlier one, or if there is room for one more.
-    pub(super) fn doubt(&mut self, held: Held, flight: &Arc<Flight>, has_room: impl FnOnce() -> bool) {
+    fn doubt(&mut self, held: Held, flight: &F, since_ms: u64, has_room: impl FnOnce() -> bool) {
         let Some(slot) = self.claimed(held, flight) else { return };
         if self.unknown.contains_key(&slot) || has_room() {
-            self.unknown.insert(slot, Arc::clone(flight));
+            self.unknown.insert(slot, Doubt { flight: flight.clone(), since_ms });
         } else {
             self.remove(slot);
         }
     }
 
     /// The slot of a launch that is still claimed for its flight.
-    fn claimed(&self, held: Held, flight: &Flight) -> Option<u32> {
+    fn claimed(&self, held: Held, flight: &F) -> Option<u32> {
         let key = held.launch.key;
         let is_claimed = |slot: &u32| {
             let found = self.slots.get(at(*slot));
@@ -192,14 +224,14 @@ impl Shard {
     }
 
     /// As [`Self::accept`], for a launch that was claimed for this flight: its slot saves the search.
-    pub(super) fn accept_held(&mut self, held: Held, flight: &Flight, sequence: u64) -> bool {
+    fn accept_held(&mut self, held: Held, flight: &F, sequence: u64) -> bool {
         let known = self.claimed(held, flight).or_else(|| self.find(held.launch.key));
         self.accept_in(known, held.launch, sequence)
     }
 
     /// The launch was published. Of two acknowledged publishes of one key the first in the log counts. Returns whether an
     /// earlier unknown outcome ends with it.
-    pub(super) fn accept(&mut self, launch: Claimed, sequence: u64) -> bool {
+    pub fn accept(&mut self, launch: Claimed, sequence: u64) -> bool {
         self.accept_in(self.find(launch.key), launch, sequence)
     }
 
@@ -211,7 +243,7 @@ impl Shard {
             return false;
         };
         match self.slots[at(slot)].state {
-            State::Accepted(first) if first <= sequence => return false,
+            State::Accepted(first) if first <= sequence && self.rules.first_place_counts => return false,
             State::Accepted(_) => self.slots[at(slot)] = accepted,
             State::OnItsWay(_) | State::Free => {
                 self.slots[at(slot)] = accepted;
@@ -221,10 +253,11 @@ impl Shard {
         !self.unknown.is_empty() && self.unknown.remove(&slot).is_some()
     }
 
-    pub(super) fn sweep(&mut self, now: Instant, ttl: Duration) -> usize {
-        let is_over = |(slot, flight): &(&u32, &Arc<Flight>)| {
-            let is_own = self.slots[at(**slot)].state == State::OnItsWay(flight.number());
-            is_own && flight.unknown_for(now).is_some_and(|age| age >= ttl)
+    /// Forgets unknown outcomes that are older than `ttl_ms`, and says how many they were.
+    pub fn sweep(&mut self, now_ms: u64, ttl_ms: u64) -> usize {
+        let is_over = |(slot, doubt): &(&u32, &Doubt<F>)| {
+            let is_own = self.slots[at(**slot)].state == State::OnItsWay(doubt.flight.number());
+            is_own && now_ms.saturating_sub(doubt.since_ms) >= ttl_ms
         };
         let over: Vec<u32> = self.unknown.iter().filter(is_over).map(|(slot, _)| *slot).collect();
         for slot in &over {
@@ -235,18 +268,22 @@ impl Shard {
     }
 
     /// Forgets the accepted ones.
-    pub(super) fn forget(&mut self) {
-        let mut old = std::mem::replace(self, Self::new(self.capacity));
+    pub fn forget(&mut self) {
+        let empty = Self { rules: self.rules, ..Self::new(self.capacity) };
+        let mut old = std::mem::replace(self, empty);
+        if !self.rules.forgetting_keeps_pending {
+            return;
+        }
         for (number, slot) in (0..).zip(&old.slots) {
             if matches!(slot.state, State::OnItsWay(_)) {
                 let kept = self.insert(*slot);
-                self.unknown.extend(old.unknown.remove(&number).map(|flight| (kept, flight)));
+                self.unknown.extend(old.unknown.remove(&number).map(|doubt| (kept, doubt)));
             }
         }
     }
 
     /// How many are accepted, and how many are on their way or of unknown outcome.
-    pub(super) fn sizes(&self) -> (usize, usize) {
+    pub fn sizes(&self) -> (usize, usize) {
         let accepted = self.accepted.len();
         (accepted, self.slots.len() - self.free.len() - accepted)
     }
