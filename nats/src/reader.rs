@@ -6,7 +6,10 @@ mod delivery;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use protocol::log::LogMessage;
+use protocol::{
+    log::LogMessage,
+    reading::{Look, Reading, Step},
+};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, info};
 
@@ -54,7 +57,9 @@ pub struct LaneReader {
     log: Log,
     partition: u16,
     settings: ReaderSettings,
-    next: u64,
+    reading: Reading,
+    /// From where the times of `reading` count.
+    start: Instant,
     connection: watch::Receiver<ConnectionEvents>,
     state: State,
     /// Name of the consumer before, to be removed.
@@ -64,21 +69,11 @@ pub struct LaneReader {
 enum State {
     Idle,
     Creating(BoxFuture<'static, Result<Consumer, NatsError>>),
-    Reading(Box<Reading>),
-}
-
-struct Reading {
-    consumer: Consumer,
-    /// When the lane's end is looked at, if nothing comes until then.
-    look_at_end: Instant,
-    /// The stream's last sequence when it was last looked at: while it stays, the lane has not grown.
-    stream_end: u64,
-    /// Nothing came although the lane goes on; not yet given up, for it may be on its way.
-    suspicious: bool,
+    Reading(Box<Consumer>),
 }
 
 /// What to do after looking at a delivery.
-enum Step {
+enum Next {
     HandOut(LogMessage),
     Continue,
     Recreate(String),
@@ -89,8 +84,9 @@ impl LaneReader {
         Self {
             log: log.clone(),
             partition,
+            reading: Reading::new(from, settings.silence_ms),
+            start: Instant::now(),
             settings,
-            next: from.max(1),
             connection: log.client().events(),
             state: State::Idle,
             former: None,
@@ -99,7 +95,7 @@ impl LaneReader {
 
     /// The lowest sequence that has not been handed out.
     pub fn next_sequence(&self) -> u64 {
-        self.next
+        self.reading.next_sequence()
     }
 
     /// The next event. Cancel safe.
@@ -127,7 +123,8 @@ impl LaneReader {
     fn creation(&mut self) -> BoxFuture<'static, Result<Consumer, NatsError>> {
         // What happens to the connection from here on concerns the new consumer.
         self.connection.mark_unchanged();
-        let (log, partition, from, settings) = (self.log.clone(), self.partition, self.next, self.settings.clone());
+        let (log, partition, from, settings) =
+            (self.log.clone(), self.partition, self.next_sequence(), self.settings.clone());
         let former = self.former.take();
         Box::pin(async move {
             if let Some(former) = former {
@@ -138,34 +135,31 @@ impl LaneReader {
     }
 
     fn created(&mut self, consumer: Consumer) -> Result<ReadEvent, NatsError> {
-        debug!(partition = self.partition, at = self.next, consumer = consumer.name(), "reading the lane");
-        self.state = State::Reading(Box::new(Reading {
-            consumer,
-            look_at_end: Instant::now() + self.silence(),
-            stream_end: 0,
-            suspicious: false,
-        }));
-        Ok(ReadEvent::Created { at: self.next })
+        let at = self.next_sequence();
+        debug!(partition = self.partition, at, consumer = consumer.name(), "reading the lane");
+        self.reading.created(self.now_ms());
+        self.state = State::Reading(Box::new(consumer));
+        Ok(ReadEvent::Created { at })
     }
 
     /// Reads until there is a message (`Some`) or the consumer must be made anew (`None`).
     async fn read(&mut self) -> Result<Option<LogMessage>, NatsError> {
         loop {
-            let State::Reading(reading) = &mut self.state else { return Ok(None) };
-            while reading.consumer.is_short() {
-                if let Err(error) = reading.consumer.ask().await {
+            let State::Reading(consumer) = &mut self.state else { return Ok(None) };
+            while consumer.is_short() {
+                if let Err(error) = consumer.ask().await {
                     self.leave(&error.message);
                     return Err(error);
                 }
             }
-            let step = match reading.consumer.ready() {
+            let next = match consumer.ready() {
                 Some(delivery) => self.look(delivery)?,
                 None => self.wait().await?,
             };
-            match step {
-                Step::HandOut(message) => return Ok(Some(message)),
-                Step::Continue => {}
-                Step::Recreate(why) => {
+            match next {
+                Next::HandOut(message) => return Ok(Some(message)),
+                Next::Continue => {}
+                Next::Recreate(why) => {
                     self.leave(&why);
                     return Ok(None);
                 }
@@ -174,94 +168,77 @@ impl LaneReader {
     }
 
     /// Nothing is there: waits for a delivery, a change of the connection, or too long.
-    async fn wait(&mut self) -> Result<Step, NatsError> {
-        let silence = self.silence();
-        let State::Reading(reading) = &mut self.state else { return Ok(Step::Continue) };
-        let too_silent = reading.consumer.heard + silence;
+    async fn wait(&mut self) -> Result<Next, NatsError> {
+        let silence = Duration::from_millis(self.settings.silence_ms);
+        let State::Reading(consumer) = &mut self.state else { return Ok(Next::Continue) };
+        self.reading.heard(ms_between(self.start, consumer.heard));
+        let at = |ms| self.start + Duration::from_millis(ms);
+        let (silent_at, look_at) = (at(self.reading.silent_at_ms()), at(self.reading.look_at_end_ms()));
         let delivery = tokio::select! {
             biased;
-            delivery = reading.consumer.next() => delivery,
-            _ = self.connection.changed() => return Ok(Step::Recreate("the connection was made anew".to_owned())),
-            () = tokio::time::sleep_until(too_silent) => return Ok(Step::Recreate("the server is silent".to_owned())),
-            () = tokio::time::sleep_until(reading.look_at_end) => {
+            delivery = consumer.next() => delivery,
+            _ = self.connection.changed() => return Ok(Next::Recreate("the connection was made anew".to_owned())),
+            () = tokio::time::sleep_until(silent_at) => return self.act(self.reading.silent(self.now_ms())),
+            () = tokio::time::sleep_until(look_at) => {
                 let looking = tokio::time::timeout(silence, self.look_at_end());
-                return looking.await.unwrap_or_else(|_| Ok(Step::Recreate("the server does not answer".to_owned())));
+                return looking.await.unwrap_or_else(|_| Ok(Next::Recreate("the server does not answer".to_owned())));
             }
         };
         self.look(delivery)
     }
 
-    fn look(&mut self, delivery: Option<Delivery>) -> Result<Step, NatsError> {
-        let silence = self.silence();
-        let State::Reading(reading) = &mut self.state else { return Ok(Step::Continue) };
+    fn look(&mut self, delivery: Option<Delivery>) -> Result<Next, NatsError> {
+        let State::Reading(consumer) = &mut self.state else { return Ok(Next::Continue) };
+        self.reading.heard(ms_between(self.start, consumer.heard));
         match delivery {
             None => Err(NatsError::unavailable("the connection to NATS is closed")),
-            Some(Delivery::Heartbeat | Delivery::PullEnded { .. }) => Ok(Step::Continue),
-            Some(Delivery::Gone(why)) => Ok(Step::Recreate(why)),
-            Some(Delivery::Message { number, message, .. }) => {
-                if number != reading.consumer.delivered + 1 {
-                    let why = format!("delivery {number} follows {}", reading.consumer.delivered);
-                    return Ok(Step::Recreate(why));
-                }
-                reading.consumer.delivered = number;
-                reading.look_at_end = reading.consumer.heard + silence;
-                reading.suspicious = false;
-                self.hand_out(message).map(Step::HandOut)
+            Some(Delivery::Heartbeat | Delivery::PullEnded { .. }) => Ok(Next::Continue),
+            Some(Delivery::Gone(why)) => Ok(Next::Recreate(why)),
+            Some(Delivery::Message { number, message, .. }) => match self.reading.delivered(number, message.sequence) {
+                Step::HandOut => Ok(Next::HandOut(message)),
+                step => self.act(step),
+            },
+        }
+    }
+
+    /// Nothing came for a while, though the server says that it is there.
+    async fn look_at_end(&mut self) -> Result<Next, NatsError> {
+        let log_end = self.log.usage().await?.last_sequence;
+        let partition_end = match self.reading.log_ends_at(log_end) {
+            Look::Refuse(refusal) => return self.act(Step::Refuse(refusal)),
+            Look::Enough => None,
+            Look::AskPartition => self.log.lane_end(self.partition).await?,
+        };
+        let partition_end = partition_end.map(|message| message.sequence);
+        let step = self.reading.partition_ends_at(log_end, partition_end, self.now_ms());
+        self.act(step)
+    }
+
+    /// What a step without a message means here.
+    fn act(&mut self, step: Step) -> Result<Next, NatsError> {
+        match step {
+            Step::HandOut | Step::Continue => Ok(Next::Continue),
+            Step::Recreate(why) => Ok(Next::Recreate(why.to_string())),
+            Step::Refuse(refusal) => {
+                self.leave(&refusal.to_string());
+                Err(NatsError::refused(refusal))
             }
         }
     }
 
-    fn hand_out(&mut self, message: LogMessage) -> Result<LogMessage, NatsError> {
-        if message.sequence < self.next {
-            self.leave("the log goes back");
-            return Err(NatsError::refused(format!(
-                "the log hands out sequence {} again, {} was to come: it lost its tail, or is another one",
-                message.sequence, self.next
-            )));
-        }
-        self.next = message.sequence + 1;
-        Ok(message)
-    }
-
-    /// Nothing came for a while, though the server says that it is there: is there really nothing?
-    async fn look_at_end(&mut self) -> Result<Step, NatsError> {
-        let stream_end = self.log.usage().await?.last_sequence;
-        if stream_end + 1 < self.next {
-            self.leave("the log ends before what was read");
-            return Err(NatsError::refused(format!(
-                "the log ends at sequence {stream_end} and {} was read before: it lost its tail, or is another one",
-                self.next - 1
-            )));
-        }
-        let silence = self.silence();
-        let known = |state: &State| matches!(state, State::Reading(reading) if reading.stream_end == stream_end);
-        let lane_end =
-            if known(&self.state) && !self.is_suspicious() { None } else { self.log.lane_end(self.partition).await? };
-        let behind = lane_end.is_some_and(|end| end.sequence >= self.next);
-        let State::Reading(reading) = &mut self.state else { return Ok(Step::Continue) };
-        if behind && reading.suspicious {
-            return Ok(Step::Recreate("nothing comes although the lane goes on".to_owned()));
-        }
-        reading.stream_end = stream_end;
-        reading.suspicious = behind;
-        // What is behind is most likely on its way: half the time will do for the second look.
-        reading.look_at_end = Instant::now() + if behind { silence / 2 } else { silence };
-        Ok(Step::Continue)
-    }
-
-    fn is_suspicious(&self) -> bool {
-        matches!(&self.state, State::Reading(reading) if reading.suspicious)
-    }
-
     /// Gives up the consumer; the next call makes another.
     fn leave(&mut self, why: &str) {
-        if let State::Reading(reading) = std::mem::replace(&mut self.state, State::Idle) {
-            info!(partition = self.partition, at = self.next, "reading the lane anew: {why}");
-            self.former = Some(reading.consumer.name().to_owned());
+        if let State::Reading(consumer) = std::mem::replace(&mut self.state, State::Idle) {
+            info!(partition = self.partition, at = self.next_sequence(), "reading the lane anew: {why}");
+            self.former = Some(consumer.name().to_owned());
         }
     }
 
-    fn silence(&self) -> Duration {
-        Duration::from_millis(self.settings.silence_ms)
+    fn now_ms(&self) -> u64 {
+        ms_between(self.start, Instant::now())
     }
+}
+
+fn ms_between(start: Instant, end: Instant) -> u64 {
+    u64::try_from(end.saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,5 +15,6 @@ pub mod parked;
 pub mod position;
 pub mod publishing;
 pub mod query;
+pub mod reading;
 pub mod simulation;
 pub mod worker;

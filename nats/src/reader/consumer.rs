@@ -37,8 +37,6 @@ pub(super) struct Consumer {
     credit_bytes: usize,
     credit_messages: usize,
     open_pulls: usize,
-    /// Deliveries so far: the next must have the number after it.
-    pub(super) delivered: u64,
     /// When the server last said anything.
     pub(super) heard: Instant,
 }
@@ -74,7 +72,6 @@ impl Consumer {
             credit_bytes: 0,
             credit_messages: 0,
             open_pulls: 0,
-            delivered: 0,
             heard: Instant::now(),
         })
     }
