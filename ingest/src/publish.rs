@@ -3,7 +3,7 @@
 //! | the request | its claims |
 //! |---|---|
 //! | goes away before its batch is handed to the lane | are released: the batch was certainly not sent |
-//! | goes away afterwards | wait for the outcome in a task of their own |
+//! | goes away afterwards | wait for the outcome in a task of their own; end as unknown if the runtime ends first |
 //! | waits for the outcome | end with it |
 
 use std::sync::Arc;
@@ -82,8 +82,17 @@ impl Drop for Claims {
 }
 
 /// A batch that its lane has taken. Dropped without an outcome, it is waited for in a task.
-pub struct Sent {
-    waiting: Option<(Receipt, Claims)>,
+pub struct Sent<R: Answer = Receipt>(Option<Waiting<R>>);
+
+/// How a lane answers.
+pub trait Answer: Future<Output = Result<Published, PublishError>> + Unpin + Send + 'static {}
+
+impl<R: Future<Output = Result<Published, PublishError>> + Unpin + Send + 'static> Answer for R {}
+
+/// Claims whose batch may be on the log. Dropped without an outcome, they end as unknown.
+struct Waiting<R> {
+    receipt: R,
+    claims: Option<Claims>,
     metrics: Arc<Metrics>,
     started: Instant,
     entries: u32,
@@ -114,7 +123,8 @@ impl Lanes {
                 self.metrics.in_flight.inc_by(i64::from(entries));
                 self.metrics.batch_entries.observe(f64::from(entries));
                 let metrics = Arc::clone(&self.metrics);
-                Ok(Sent { waiting: Some((receipt, claims)), metrics, started: Instant::now(), entries })
+                let claims = Some(claims);
+                Ok(Sent(Some(Waiting { receipt, claims, metrics, started: Instant::now(), entries })))
             }
             Err(error) => {
                 tracing::debug!(%error, "a lane refuses");
@@ -129,33 +139,49 @@ impl Lanes {
     }
 }
 
-impl Sent {
+impl<R: Answer> Sent<R> {
     /// Waits for the outcome and ends the claims with it.
     pub async fn outcome(mut self) -> Outcome {
-        let Some((receipt, _)) = self.waiting.as_mut() else {
+        let Some(waiting) = self.0.as_mut() else {
             return Outcome::Unknown(Failure::new(Cause::OutcomeUnknown));
         };
-        let outcome = outcome_of(receipt.await);
-        if let Some((_, claims)) = self.waiting.take() {
-            self.note(claims, outcome);
-        }
+        let outcome = waiting.end().await;
+        self.0 = None;
         outcome
     }
+}
 
-    fn note(&self, claims: Claims, outcome: Outcome) {
+impl<R: Answer> Drop for Sent<R> {
+    /// A runtime that shuts down drops the task at once, on this very stack: what it holds must not begin another one.
+    fn drop(&mut self) {
+        let Some(mut waiting) = self.0.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { waiting.end().await });
+        }
+    }
+}
+
+impl<R: Answer> Waiting<R> {
+    /// Cancel safe.
+    async fn end(&mut self) -> Outcome {
+        let outcome = outcome_of((&mut self.receipt).await);
+        self.note(outcome);
+        outcome
+    }
+}
+
+impl<R> Waiting<R> {
+    fn note(&mut self, outcome: Outcome) {
+        let Some(claims) = self.claims.take() else { return };
         self.metrics.in_flight.dec_by(i64::from(self.entries));
         self.metrics.publish_seconds.observe(self.started.elapsed().as_secs_f64());
         claims.settle(outcome);
     }
 }
 
-impl Drop for Sent {
+impl<R> Drop for Waiting<R> {
     fn drop(&mut self) {
-        let Some(waiting) = self.waiting.take() else { return };
-        let (metrics, started, entries) = (Arc::clone(&self.metrics), self.started, self.entries);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(Sent { waiting: Some(waiting), metrics, started, entries }.outcome());
-        }
+        self.note(Outcome::Unknown(Failure::new(Cause::OutcomeUnknown)));
     }
 }
 
@@ -166,5 +192,75 @@ fn outcome_of(result: Result<Published, PublishError>) -> Outcome {
             tracing::warn!(%error, "a publish failed");
             Outcome::from(&error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Pending, pending};
+
+    use ledger::Fingerprint;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::{
+        key::Claimed,
+        recent::{Claim, RecentConfig},
+    };
+
+    type Silence = Pending<Result<Published, PublishError>>;
+
+    /// A batch that its lane never answers, its flight, and the count of launches in the lanes.
+    fn unanswered(recent: &Arc<Recent>, number: u8) -> (Sent<Silence>, Arc<Flight>, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::register(&mut Registry::default()));
+        let mut claims = Claims::new(Arc::clone(recent));
+        let launch = Claimed { key: Fingerprint([number; 16]), content: Fingerprint([number; 16]) };
+        let Claim::New { slot } = recent.claim(launch, claims.flight()) else { panic!("it is claimed already") };
+        claims.push(Held { launch, slot });
+        let flight = Arc::clone(claims.flight());
+        metrics.in_flight.inc();
+        let waiting = Waiting {
+            receipt: pending(),
+            claims: Some(claims),
+            metrics: Arc::clone(&metrics),
+            started: Instant::now(),
+            entries: 1,
+        };
+        (Sent(Some(waiting)), flight, metrics)
+    }
+
+    fn is_unknown(flight: &Flight) -> bool {
+        matches!(flight.outcome(), Some(Outcome::Unknown(_)))
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_what_was_sent_unknown() {
+        let recent = Arc::new(Recent::new(RecentConfig::default()));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let sent: Vec<_> = (0..8).map(|number| unanswered(&recent, number)).collect();
+        let flights: Vec<_> =
+            sent.iter().map(|(_, flight, metrics)| (Arc::clone(flight), Arc::clone(metrics))).collect();
+        // Half of them are left behind by their request before the runtime ends, half go away with it.
+        let (waiting, left) =
+            sent.into_iter().map(|(sent, ..)| sent).enumerate().partition::<Vec<_>, _>(|(at, _)| at % 2 == 0);
+        runtime.block_on(async move {
+            drop(left);
+            waiting.into_iter().for_each(|(_, sent)| drop(tokio::spawn(sent.outcome())));
+            tokio::task::yield_now().await;
+        });
+        assert!(flights.iter().all(|(flight, _)| flight.outcome().is_none()), "they wait as long as the runtime lives");
+        drop(runtime);
+        for (flight, metrics) in flights {
+            assert!(is_unknown(&flight));
+            assert_eq!(metrics.in_flight.get(), 0);
+        }
+    }
+
+    #[test]
+    fn without_a_runtime_what_was_sent_is_unknown_at_once() {
+        let recent = Arc::new(Recent::new(RecentConfig::default()));
+        let (sent, flight, _) = unanswered(&recent, 1);
+        drop(sent);
+        assert!(is_unknown(&flight));
     }
 }

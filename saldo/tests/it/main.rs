@@ -8,3 +8,4 @@ mod life;
 mod pipeline;
 mod refusals;
 mod services;
+mod silent_log;
