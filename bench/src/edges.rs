@@ -25,7 +25,7 @@ impl Edges {
     /// It is not in time, or the answer is none that may come meanwhile.
     pub async fn wait_for(&self, position: &[u8], within: Duration) -> anyhow::Result<()> {
         let mut request =
-            format!("GET /v1/accounts?limit=1 HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\n").into_bytes();
+            format!("GET /v1/accounts?limit=1 HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\n").into_bytes();
         request.extend_from_slice(b"Saldo-Wait-Ms: 10000\r\nSaldo-Min-Position: ");
         request.extend_from_slice(position);
         request.extend_from_slice(b"\r\n\r\n");

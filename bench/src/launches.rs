@@ -52,7 +52,7 @@ impl Launches {
         request.clear();
         let _written = write!(
             request,
-            "POST /v1/launches HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/json\r\n\
+            "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
             self.launch_bytes()
         );
@@ -86,7 +86,7 @@ pub fn write_get(account: u64, position: Option<&[u8]>, request: &mut Vec<u8>) {
     request.clear();
     let _written = write!(
         request,
-        "GET /v1/accounts/store-{account:05}/days/{DATE} HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\n"
+        "GET /v1/accounts/store-{account:05}/days/{DATE} HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\n"
     );
     if let Some(position) = position {
         request.extend_from_slice(b"Saldo-Min-Position: ");

@@ -14,7 +14,7 @@ impl Metrics {
     /// Asks `/metrics`.
     pub async fn of(address: SocketAddr) -> anyhow::Result<Self> {
         let mut connection = Connection::open(address).await?;
-        let answer = connection.exchange(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n").await?;
+        let answer = connection.exchange(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
         ensure!(answer.status == 200, "no metrics: status {}", answer.status);
         Ok(Self(String::from_utf8(answer.body.to_vec()).context("metrics are no text")?))
     }

@@ -22,6 +22,7 @@ mod activity;
 pub mod body;
 mod connection;
 pub mod edge;
+mod hosts;
 mod json;
 mod limits;
 mod listener;
@@ -30,8 +31,12 @@ mod pace;
 mod routes;
 mod short;
 mod stream;
+mod watched;
+
+use hosts::Hosts;
 
 pub use edge::{REQUEST_ID_HEADER, finish};
+pub use hosts::{AllowedHost, NoHost};
 pub use json::json;
 pub use limits::HttpLimits;
 pub use routes::Routes;
@@ -60,7 +65,8 @@ pub async fn serve<S: ShortWay>(
     limits: HttpLimits,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    let server = Server::new(routes, limits);
+    let hosts = Hosts::of(address, &limits.allowed_hosts);
+    let server = Server::new(routes.for_hosts(hosts), limits);
     tracing::info!(http.address = %address, "serving");
     tokio::select! {
         () = server.accept_for_ever(&listener) => {}

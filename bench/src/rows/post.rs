@@ -46,7 +46,7 @@ fn request(launches: Launches, part: u64, count: u64) -> Vec<u8> {
     // Writing to memory does not fail.
     let _written = write!(
         request,
-        "POST /v1/launches HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/x-ndjson\r\n\
+        "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/x-ndjson\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

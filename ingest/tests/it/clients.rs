@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::support::{DEADLINE, Setup, TestIngest, launch};
 
-const HEAD: &str = "POST /v1/launches HTTP/1.1\r\nHost: x\r\nSaldo-Tenant: acme\r\n";
+const HEAD: &str = "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: acme\r\n";
 
 async fn open(ingest: &TestIngest, media_type: &str, length: usize, part: &str) -> TcpStream {
     let mut stream = TcpStream::connect(ingest.address).await.unwrap();
@@ -126,4 +126,80 @@ async fn a_client_that_is_gone_before_the_answer_has_booked_or_not_but_claims_no
     let answer = ingest.post(&launch("gone")).await;
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     assert_eq!(ingest.logged().await.len(), 1);
+}
+
+async fn exchange(ingest: &TestIngest, request: &str) -> String {
+    let mut stream = TcpStream::connect(ingest.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_all(&mut stream).await
+}
+
+/// The server closes after each of them, whose body has not come as a whole.
+#[tokio::test]
+async fn a_refusal_whose_body_was_not_read_says_that_the_connection_ends() {
+    let mut config = IngestConfig::default();
+    config.bodies.patience_ms = 300;
+    let ingest = Setup { config, ..Setup::default() }.start().await;
+    let without_tenant = HEAD.replace("Saldo-Tenant: acme\r\n", "");
+    let of = |head: &str, more: &str| format!("{head}{more}\r\n");
+    let json = "Content-Type: application/json\r\n";
+    for (status, request) in [
+        (415, of(HEAD, "Content-Type: text/csv\r\nContent-Length: 36\r\nExpect: 100-continue\r\n")),
+        (415, of(HEAD, "Content-Type: text/csv\r\nContent-Length: 36\r\n")),
+        (400, of(&without_tenant, &format!("{json}Content-Length: 36\r\nExpect: 100-continue\r\n"))),
+        (400, of(&without_tenant, &format!("{json}Content-Length: 36\r\n"))),
+        (413, of(HEAD, &format!("{json}Content-Length: 9000000\r\n"))),
+        (413, of(HEAD, &format!("{json}Content-Length: 9000000\r\nExpect: 100-continue\r\n"))),
+        (413, of(HEAD, &format!("{json}Transfer-Encoding: chunked\r\n\r\n900000\r\n{}", " ".repeat(9 << 20)))),
+        (408, of(HEAD, &format!("{json}Content-Length: 36\r\n\r\n{{"))),
+        (408, of(HEAD, "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{")),
+    ] {
+        let answer = exchange(&ingest, &request).await;
+        let shown: String = request.chars().take(160).collect();
+        let last = answer.rsplit("HTTP/1.1 ").next().unwrap();
+        assert!(last.starts_with(&status.to_string()), "{shown}: {answer}");
+        assert!(last.contains("\r\nconnection: close\r\n"), "{shown}: {answer}");
+    }
+    assert_eq!(ingest.post(&launch("after")).await.status, 201);
+}
+
+/// A short body that is refused was read all the same, and the connection is used again.
+#[tokio::test]
+async fn a_refusal_whose_body_was_read_leaves_the_connection_open() {
+    let ingest = TestIngest::start().await;
+    let body = launch("again").to_string();
+    let refused = format!("{HEAD}Content-Type: text/csv\r\nContent-Length: 3\r\n\r\na,b");
+    let accepted = format!(
+        "{HEAD}Content-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answers = exchange(&ingest, &format!("{refused}{accepted}")).await;
+    let (first, second) = answers.split_once("HTTP/1.1 201").expect(&answers);
+    assert!(first.starts_with("HTTP/1.1 415") && !first.contains("connection: close"), "{answers}");
+    assert!(second.contains("connection: close"), "{answers}");
+}
+
+/// A page whose name was made to mean this machine writes nothing, on the short way and beside it.
+#[tokio::test]
+async fn a_launch_for_another_host_is_not_booked() {
+    let ingest = TestIngest::start().await;
+    let body = launch("evil-1").to_string();
+    let foreign = "Host: rebind.attacker.example:8080\r\nOrigin: http://rebind.attacker.example:8080\r\n";
+    for (status, slug, hosts) in [
+        ("421", "misdirected", foreign),
+        ("400", "host_invalid", ""),
+        ("400", "host_invalid", "Host: localhost\r\nHost: rebind.attacker.example\r\n"),
+    ] {
+        for media_type in ["application/json", "application/json; charset=utf-8", "application/x-ndjson"] {
+            let head = HEAD.replace("Host: localhost\r\n", hosts);
+            let request = format!(
+                "{head}Content-Type: {media_type}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let answer = exchange(&ingest, &request).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{media_type} {hosts:?}: {answer}");
+            assert!(answer.contains(&format!("urn:saldo:problem:{slug}")), "{media_type} {hosts:?}: {answer}");
+        }
+    }
+    assert_eq!(ingest.logged().await.len(), 0);
 }

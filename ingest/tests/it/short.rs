@@ -16,7 +16,7 @@ const OTHERWISE: &str = "application/json;charset=utf-8";
 /// The whole answer but for its date, the lines of its head in order of their names.
 async fn post(ingest: &TestIngest, media_type: &str, headers: &str, body: &str) -> String {
     let head = format!(
-        "POST /v1/launches HTTP/1.1\r\nHost: x\r\nX-Request-Id: r-1\r\nConnection: close\r\n{headers}Content-Type: \
+        "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-1\r\nConnection: close\r\n{headers}Content-Type: \
          {media_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );

@@ -19,7 +19,7 @@ async fn post_until_refused(address: SocketAddr, client: usize) -> Vec<String> {
         let id = format!("c{client}-{number}");
         let body = launch(&id).to_string();
         let request = format!(
-            "POST /v1/launches HTTP/1.1\r\nHost: x\r\nSaldo-Tenant: acme\r\nContent-Type: application/json\r\n\
+            "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: acme\r\nContent-Type: application/json\r\n\
              Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -6,7 +6,7 @@ const DAY: &str = "/v1/accounts/a/days/2026-01-01";
 const ACME: &str = "Saldo-Tenant: acme\r\n";
 
 fn get(path: &str, headers: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: r-1\r\nConnection: close\r\n{headers}\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: r-1\r\nConnection: close\r\n{headers}\r\n")
 }
 
 /// By the short way if there is one, and by the router, for which an empty query string and a wait of nothing are enough.
@@ -84,5 +84,24 @@ async fn a_day_is_read_anew_after_a_change() {
         world.ask(DAY).at_least(&position, 10_000).send().await;
         let day = both(&world, DAY, ACME).await;
         assert!(day.contains(&format!("\"closing\":\"{number}.00\"")) && day.contains(&position), "{day}");
+    }
+}
+
+/// A page whose name was made to mean this machine reads nothing: neither by the short way nor by any other.
+#[tokio::test]
+async fn nothing_is_answered_for_another_host_or_for_none() {
+    let mut world = World::new().await;
+    let position = world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    world.ask(DAY).at_least(&position, 10_000).send().await;
+    for path in [DAY, "/v1/accounts/a/balance", "/v1/accounts", "/nowhere", "/metrics"] {
+        for (hosts, status, slug) in [
+            ("Host: rebind.attacker.example:8081\r\n", "421", "misdirected"),
+            ("", "400", "host_invalid"),
+            ("Host: localhost\r\nHost: localhost\r\n", "400", "host_invalid"),
+        ] {
+            let answer = world.exchange(&get(path, ACME).replace("Host: localhost\r\n", hosts)).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {hosts:?}: {answer}");
+            assert!(answer.contains(&format!("urn:saldo:problem:{slug}")) && !answer.contains("1.00"), "{answer}");
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Activity {
     pub(super) bytes_written: AtomicU64,
     /// The client does not take what is to be written.
     pub(super) write_blocked: AtomicBool,
+    /// The body of the last request has not been read to its end.
+    pub(super) has_unread_body: AtomicBool,
     requests: AtomicU64,
     in_flight: AtomicU32,
     /// `bytes_read` when the last request's head was complete or its answer ended.

@@ -6,17 +6,18 @@ use axum::{BoxError, body::Body};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Either, Full};
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Body as _, Frame};
 use tokio::time::{Instant, timeout};
 
 pub use super::pace::Pace;
+use super::watched::WatchedBody;
 use crate::problem::{Problem, kinds};
 
 /// An answer's body: there as a whole (left), or from the router (right).
 pub(super) type AnswerBody = Either<Full<Bytes>, Body>;
 
 /// A request's body: as the connection reads it, or as the router passes it on.
-pub struct RequestBody(Either<Incoming, Body>);
+pub struct RequestBody(Either<WatchedBody, Body>);
 
 impl RequestBody {
     /// How long it is, if its head tells.
@@ -25,8 +26,8 @@ impl RequestBody {
     }
 }
 
-impl From<Incoming> for RequestBody {
-    fn from(body: Incoming) -> Self {
+impl From<WatchedBody> for RequestBody {
+    fn from(body: WatchedBody) -> Self {
         Self(Either::Left(body))
     }
 }
@@ -48,7 +49,7 @@ impl From<RequestBody> for Body {
 
 /// A body read frame by frame.
 pub struct BodyReader {
-    body: Either<Incoming, Body>,
+    body: Either<WatchedBody, Body>,
     pace: Pace,
     /// In this window.
     waited: Duration,

@@ -5,7 +5,10 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Acquire},
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed},
+        },
     },
     task::{Context, Poll},
     time::Duration,
@@ -34,6 +37,7 @@ use super::{
     activity::{Activity, InFlight, Watch},
     body::AnswerBody,
     stream::CountedStream,
+    watched::WatchedBody,
 };
 
 /// How long a connection must be silent, once the service stops, before it is closed: a client that has just been
@@ -46,7 +50,7 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 pub(super) async fn serve<S: ShortWay>(stream: TcpStream, routes: Arc<Routes<S>>, limits: Arc<HttpLimits>, stop: Stop) {
     let activity = Arc::new(Activity::default());
-    let service = service_fn(|request| answer(&routes, request, activity.begin(), &stop.is_draining));
+    let service = service_fn(|request| answer(&routes, request, &activity, &stop.is_draining));
     let stream = TokioIo::new(CountedStream::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service));
     let mut news = FuturesUnordered::from_iter([news(&activity, &limits, &stop)]);
@@ -107,11 +111,14 @@ fn builder(limits: &HttpLimits) -> http1::Builder {
 async fn answer<S: ShortWay>(
     routes: &Routes<S>,
     request: Request<Incoming>,
-    in_flight: InFlight,
+    activity: &Arc<Activity>,
     is_draining: &AtomicBool,
 ) -> Result<Response<Answer>, Infallible> {
-    let mut answer = routes.answer(request).await;
-    if is_draining.load(Acquire) {
+    let in_flight = activity.begin();
+    let mut answer = routes.answer(request.map(|body| WatchedBody::new(body, activity))).await;
+    // The rest of a body cannot be told from the next request: the connection is not read any further.
+    let is_last = is_draining.load(Acquire) || activity.has_unread_body.load(Relaxed);
+    if is_last {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer.map(|body| Answer { body, _in_flight: in_flight }))

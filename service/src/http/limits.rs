@@ -1,8 +1,9 @@
 //! The bounds of the HTTP server.
 
+use super::hosts::AllowedHost;
 use crate::config::{ConfigError, Variables};
 
-/// What a client may cost. Every wait for a client ends.
+/// What a client may cost, and which hosts it may ask for. Every wait for a client ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
     /// `SALDO_HTTP_MAX_CONNECTIONS`: connections at once; more wait in the system's backlog. Default 16,384: an idle one
@@ -20,6 +21,9 @@ pub struct HttpLimits {
     pub max_head_bytes: usize,
     /// `SALDO_HTTP_DRAIN_MS`: milliseconds after the stop in which requests in flight may end. Default 10,000.
     pub drain_ms: u64,
+    /// `SALDO_HTTP_ALLOWED_HOSTS`: hosts that are answered for besides this machine's own. Default none: on a loopback address
+    /// only those of this machine are, on another address all.
+    pub allowed_hosts: Vec<AllowedHost>,
 }
 
 impl Default for HttpLimits {
@@ -31,6 +35,7 @@ impl Default for HttpLimits {
             write_timeout_ms: 30_000,
             max_head_bytes: 16_384,
             drain_ms: 10_000,
+            allowed_hosts: Vec::new(),
         }
     }
 }
@@ -51,6 +56,7 @@ impl HttpLimits {
             write_timeout_ms: wait_ms("SALDO_HTTP_WRITE_TIMEOUT_MS", default.write_timeout_ms)?,
             max_head_bytes: variables.number("SALDO_HTTP_MAX_HEAD_BYTES", default.max_head_bytes, 8_192..=1_048_576)?,
             drain_ms: wait_ms("SALDO_HTTP_DRAIN_MS", default.drain_ms)?,
+            allowed_hosts: AllowedHost::of_variables(variables)?,
         })
     }
 }

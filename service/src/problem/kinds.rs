@@ -27,6 +27,8 @@ macro_rules! kinds {
 kinds! {
     /// The request, or a JSON text in it, cannot be read.
     MALFORMED = "malformed", BAD_REQUEST, "The request cannot be read";
+    /// `Host` is missing, given twice, or no host.
+    HOST_INVALID = "host_invalid", BAD_REQUEST, "The host of the request cannot be used";
     /// A body without content.
     EMPTY_BODY = "empty_body", BAD_REQUEST, "The body is empty";
     /// No header says which tenant is meant.
@@ -59,6 +61,8 @@ kinds! {
     BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body's media type is not one that is read here.
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
+    /// The request is for a host that the service does not answer for.
+    MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "The request is for another host";
     /// More at once than is allowed.
     TOO_MANY_REQUESTS = "too_many_requests", TOO_MANY_REQUESTS, "Too much at once";
     /// A fault of the service itself.

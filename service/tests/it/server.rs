@@ -35,7 +35,7 @@ async fn an_idle_connection_is_closed_but_a_waiting_request_is_not() {
     let service = TestService::start(impatient()).await;
     let (mut idle, mut waiting, mut unused) =
         (service.connect().await, service.connect().await, service.connect().await);
-    waiting.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    waiting.send("GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     service.entered.notified().await;
     idle.send(GET_HELLO).await;
     idle.read_to("hello").await;
@@ -49,7 +49,7 @@ async fn an_idle_connection_is_closed_but_a_waiting_request_is_not() {
 async fn an_answer_that_is_not_taken_is_cut() {
     let service = TestService::start(impatient()).await;
     let mut client = service.connect().await;
-    client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.read_to("200 OK").await;
     // Nothing is read until the server has had to give up: then less than everything is there.
     let mut probe = service.connect().await;
@@ -90,7 +90,7 @@ async fn idle_connections_below_the_bound_do_not_keep_others_out() {
 async fn a_client_that_is_still_sending_reads_its_refusal() {
     let service = TestService::start(HttpLimits::default()).await;
     let mut client = service.connect().await;
-    client.send("POST /gate HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n").await;
+    client.send("POST /gate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n").await;
     let piece = "x".repeat(100_000);
     for _ in 0..40 {
         client.send(&piece).await;
@@ -104,7 +104,7 @@ async fn the_request_of_a_client_that_goes_away_is_given_up() {
     let service = TestService::start(HttpLimits::default()).await;
     for path in ["/gate", "/short/gate"] {
         let mut client = service.connect().await;
-        client.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
         drop(client);
         timeout(DEADLINE, service.left.notified()).await.expect("nobody waits for it any more");
@@ -116,9 +116,11 @@ async fn the_request_of_a_client_that_goes_away_is_given_up() {
 async fn requests_sent_ahead_are_answered_in_order() {
     let service = TestService::start(HttpLimits::default()).await;
     let mut client = service.connect().await;
-    client.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client.send("GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
-    client.send("GET /short/now HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    client
+        .send("GET /short/now HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
     service.gate.notify_one();
     let answers = client.read_to("hello").await;
     let order = ["opened", "now", "hello"].map(|text| answers.find(text).expect("all are answered"));
@@ -131,7 +133,7 @@ async fn a_client_that_ends_its_side_reads_its_answers() {
     let service = TestService::start(HttpLimits::default()).await;
     for path in ["/gate", "/short/gate"] {
         let mut client = service.connect().await;
-        client.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n{GET_HELLO}")).await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n{GET_HELLO}")).await;
         client.stream.shutdown().await.unwrap();
         timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
         // By now the server has looked for its client.

@@ -65,7 +65,7 @@ fn refusal() -> Answered {
 /// The whole answer but for its date, the lines of its head in order of their names. `POST` goes by the router.
 async fn answer(service: &TestService, method: &str, path: &str) -> String {
     let mut client = service.connect().await;
-    let head = "Host: x\r\nX-Request-Id: r-1\r\nConnection: close";
+    let head = "Host: localhost\r\nX-Request-Id: r-1\r\nConnection: close";
     client.send(&format!("{method} {path} HTTP/1.1\r\n{head}\r\n\r\n")).await;
     let answer = client.read_to_close().await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -115,7 +115,7 @@ async fn answers_of_both_ways_count_under_one_route() {
 async fn a_stop_drains_the_short_way_too() {
     let service = TestService::start(HttpLimits { drain_ms: 60_000, ..HttpLimits::default() }).await;
     let mut busy = service.connect().await;
-    busy.send("GET /short/gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    busy.send("GET /short/gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     service.entered.notified().await;
     service.stop.begin(crate::support::DEADLINE);
     service.gate.notify_one();

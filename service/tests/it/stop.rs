@@ -16,7 +16,7 @@ async fn a_request_in_flight_is_answered_and_idle_ones_are_closed() {
     let (mut busy, mut idle, mut unused) = (service.connect().await, service.connect().await, service.connect().await);
     idle.send(GET_HELLO).await;
     idle.read_to("hello").await;
-    busy.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    busy.send("GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     service.entered.notified().await;
     service.stop.begin(DEADLINE);
     assert_eq!(idle.read_to_close().await, "");
@@ -33,7 +33,7 @@ async fn a_request_in_flight_is_answered_and_idle_ones_are_closed() {
 async fn what_does_not_end_is_cut_at_the_deadline() {
     let service = TestService::start(HttpLimits { drain_ms: 100, ..HttpLimits::default() }).await;
     let mut stuck = service.connect().await;
-    stuck.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    stuck.send("GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     service.entered.notified().await;
     service.stop.begin(DEADLINE);
     assert_eq!(stuck.read_to_close().await, "");
@@ -68,7 +68,7 @@ async fn under_load_no_request_is_cut_without_an_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connection_is_reset_in_the_last_moment_of_the_listener() {
     for _ in 0..5 {
-        stopped_under_load("GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        stopped_under_load("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     }
 }
 

@@ -43,7 +43,11 @@ pub struct Gates {
 
 impl TestService {
     pub async fn start(limits: HttpLimits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on("127.0.0.1:0", limits).await
+    }
+
+    pub async fn start_on(address: &str, limits: HttpLimits) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gates = Gates::default();
         let (stop, Gates { gate, entered, left }) = (Shutdown::new(), gates.clone());
@@ -135,4 +139,4 @@ impl RawClient {
     }
 }
 
-pub const GET_HELLO: &str = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+pub const GET_HELLO: &str = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";

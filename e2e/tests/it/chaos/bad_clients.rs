@@ -135,7 +135,7 @@ fn half_sent(seed: u64) -> Vec<Launch> {
 
 fn head(length: usize) -> String {
     format!(
-        "POST /v1/launches HTTP/1.1\r\nHost: saldo\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/x-ndjson\r\n\
+        "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/x-ndjson\r\n\
          Content-Length: {length}\r\n\r\n"
     )
 }
@@ -155,7 +155,7 @@ fn broken_chunks() -> Vec<u8> {
 }
 
 fn too_long_a_head() -> Vec<u8> {
-    head(0).replace("Host: saldo", &format!("Host: saldo\r\nX-Long: {}", "x".repeat(100_000))).into_bytes()
+    head(0).replace("Host: localhost", &format!("Host: localhost\r\nX-Long: {}", "x".repeat(100_000))).into_bytes()
 }
 
 /// Good lines, and half of one more; the head promises ten times as much.
@@ -198,7 +198,7 @@ async fn drips(port: u16, bytes: Vec<u8>) -> anyhow::Result<()> {
 async fn never_reads(port: u16) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let path = "/v1/accounts/store-0/days?from=2026-08-01&to=2026-11-30&limit=366";
-    let question = format!("GET {path} HTTP/1.1\r\nHost: saldo\r\nSaldo-Tenant: {TENANT}\r\n\r\n").repeat(50);
+    let question = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\n\r\n").repeat(50);
     loop {
         let asked = timeout(Duration::from_secs(1), stream.write_all(question.as_bytes())).await;
         if !matches!(asked, Ok(Ok(()))) {

@@ -103,7 +103,7 @@ impl Caller {
         let body = launch.json().to_string();
         let keep = if self.keeps { "keep-alive" } else { "close" };
         let head = format!(
-            "POST /v1/launches HTTP/1.1\r\nHost: saldo\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/json\r\n\
+            "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {TENANT}\r\nContent-Type: application/json\r\n\
              Connection: {keep}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
