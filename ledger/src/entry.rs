@@ -35,6 +35,10 @@ const MAX_CATEGORY_CHARACTERS: usize = 64;
 /// The `type` of launches; it may be left out.
 const LAUNCH_TYPE: &str = "launch";
 
+/// Fields that callers may not set, besides `type` and `tenant`: what lists of launches add to each of them, and what entries of
+/// other types will hold. On the log they mean nothing, so that a launch which has one, published there by hand, counts.
+const RESERVED: [&str; 4] = ["position", "v", "by", "digest"];
+
 /// A launch as it stands on the log: the part that the fold needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
@@ -94,6 +98,12 @@ pub fn parse_posted<'a>(line: &'a [u8], tenant: &Tenant) -> Result<Draft<'a>, In
     }
     if object.text(Field::Tenant)?.is_some_and(|given| given != tenant.as_str()) {
         return Err(Invalid::new(Reason::ReservedField, "tenant is the caller's own or left out"));
+    }
+    if let Some(name) = RESERVED.iter().find(|name| object.others.iter().any(|(given, _)| given == *name)) {
+        return Err(Invalid::new(
+            Reason::ReservedField,
+            format!("{name} is not a field for callers: choose another name"),
+        ));
     }
     draft(&mut object)
 }

@@ -38,6 +38,18 @@ async fn an_array_is_a_bulk_also_with_one_entry() {
     assert_eq!(ingest.logged().await.len(), 3);
 }
 
+/// The list of a day's launches adds it to each of them.
+#[tokio::test]
+async fn a_position_of_the_caller_s_own_is_refused_in_bulks_too() {
+    let ingest = TestIngest::start().await;
+    let mut own = launch("pos-1");
+    own["position"] = json!("till 3");
+    let array = ingest.post(&json!([launch("a"), own])).await;
+    assert_eq!((counts(&array), errors(&array)), ((1, 0, 1), vec![(2, "reserved_field")]));
+    let nd = ingest.post_lines(format!("{own}\n{}\n", launch("b"))).await;
+    assert_eq!((counts(&nd), errors(&nd)), ((1, 0, 1), vec![(1, "reserved_field")]));
+}
+
 #[tokio::test]
 async fn ndjson_takes_what_is_good_and_names_what_is_not() {
     let ingest = TestIngest::start().await;

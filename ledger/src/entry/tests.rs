@@ -143,6 +143,25 @@ fn callers_may_not_set_another_type_or_tenant() {
 }
 
 #[test]
+fn fields_that_answers_add_are_reserved_for_callers_and_count_on_the_log() {
+    for name in ["position", "v", "by", "digest"] {
+        for json in ["\"till 3\"", "null", "{}"] {
+            let refused = parse_posted(with(POSTED, name, Some(json)).as_bytes(), &acme()).map(|_| ()).unwrap_err();
+            assert_eq!(refused.reason, Reason::ReservedField, "{name} {json}");
+            assert!(refused.detail.starts_with(name), "{refused}");
+            assert!(
+                logged(&with(LOGGED, name, Some(json))).is_ok(),
+                "{name} {json}: a replay counts what counted before"
+            );
+        }
+    }
+    assert_eq!(posted(&with(POSTED, "p\\u006fsition", Some("1"))).map(|_| ()), Err(Reason::ReservedField));
+    for free in ["Position", "positions", "till"] {
+        assert!(posted(&with(POSTED, free, Some("{\"position\":1,\"v\":2}"))).is_ok(), "{free}");
+    }
+}
+
+#[test]
 fn what_is_no_json_object_is_malformed() {
     let lines: [&[u8]; 12] = [
         b"",

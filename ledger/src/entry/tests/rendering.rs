@@ -28,7 +28,7 @@ pub(super) fn any_launch() -> impl Strategy<Value = Map<String, Value>> {
     let mandatory = (1..10_000_i64, prop_oneof![Just("credit"), Just("debit")]);
     let texts = (proptest::option::of(any_text()), proptest::option::of(any_text()));
     let occurred_at = proptest::option::of("2026-11-2[0-9]T10:00:00(Z|-03:00)");
-    let others = proptest::collection::btree_map("[u-z]{1,2}|\\PC{3}", any_value(), 0..4);
+    let others = proptest::collection::btree_map("[w-z]{1,2}|\\PC{3}", any_value(), 0..4);
     (mandatory, texts, occurred_at, others).prop_map(
         |((amount, kind), (description, category), occurred_at, others)| {
             let mut launch: Map<String, Value> = others.into_iter().collect();
