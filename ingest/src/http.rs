@@ -23,6 +23,7 @@ use crate::{flight::Cause, shared::Shared};
 
 mod answer;
 mod array;
+mod idempotency_key;
 mod media;
 mod ndjson;
 mod object;
@@ -74,7 +75,7 @@ async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader
     shared.check_log().map_err(|failure| answer::unavailable(shared, failure))?;
     match form {
         Form::Lines => {
-            object::refuse_key(headers)?;
+            idempotency_key::refuse(headers)?;
             Box::pin(ndjson::take(shared, tenant, reader)).await
         }
         Form::Json => take_json(shared, headers, tenant, reader).await,
@@ -87,7 +88,7 @@ async fn take_json(shared: &Arc<Shared>, headers: &HeaderMap, tenant: Tenant, re
     match text.first() {
         None => Err(Problem::new(kinds::EMPTY_BODY, "the body holds no launch")),
         Some(b'[') => {
-            object::refuse_key(headers)?;
+            idempotency_key::refuse(headers)?;
             Box::pin(array::take(shared, tenant, text)).await
         }
         Some(_) => object::take(shared, headers, tenant, text).await,

@@ -1,24 +1,20 @@
 //! One launch.
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use ledger::{LaunchId, Tenant};
 use protocol::position::LanePosition;
 use serde::{Serialize, Serializer};
 use service::{
     Problem,
     http::{Answered, json},
-    problem::kinds,
 };
 
-use super::answer;
+use super::{answer, idempotency_key};
 use crate::{
     flight::Cause,
     shared::{Refusal, Shared},
     single::{Booked, Complete, CompleteError, book, complete},
 };
-
-/// Makes repetitions recognisable where the body holds no id.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[derive(Serialize)]
 struct Receipt<'a> {
@@ -35,7 +31,8 @@ fn as_text<S: Serializer>(position: &LanePosition, serializer: S) -> Result<S::O
 }
 
 pub(super) async fn take(shared: &Shared, headers: &HeaderMap, tenant: Tenant, text: &[u8]) -> Answered {
-    let launch = complete(shared, tenant, text, key(headers)?).map_err(|error| refused(shared, error))?;
+    let launch =
+        complete(shared, tenant, text, idempotency_key::id(headers)?).map_err(|error| refused(shared, error))?;
     let receipt = |status, position, duplicate| {
         json(status, &Receipt { id: &launch.id, account: &launch.account, date: launch.date, position, duplicate })
     };
@@ -62,31 +59,9 @@ pub(super) async fn take(shared: &Shared, headers: &HeaderMap, tenant: Tenant, t
     }
 }
 
-/// A key belongs to one launch.
-pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.contains_key(IDEMPOTENCY_KEY) {
-        true => Err(bad_key("a bulk has an id in each line instead of an Idempotency-Key")),
-        false => Ok(()),
-    }
-}
-
-fn key(headers: &HeaderMap) -> Result<Option<LaunchId>, Problem> {
-    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    if given.next().is_some() {
-        return Err(bad_key("the header Idempotency-Key is given more than once"));
-    }
-    let text = value.to_str().unwrap_or_default();
-    LaunchId::parse(text).map(Some).map_err(|_| bad_key("an Idempotency-Key must match [A-Za-z0-9_-.:]{1,64}"))
-}
-
-fn bad_key(detail: &'static str) -> Problem {
-    Problem::new(kinds::IDEMPOTENCY_KEY_INVALID, detail)
-}
-
 fn refused(shared: &Shared, error: CompleteError) -> Problem {
     match error {
-        CompleteError::KeyDiffers => bad_key("the Idempotency-Key and the launch's id differ"),
+        CompleteError::KeyDiffers => idempotency_key::bad_key("the Idempotency-Key and the launch's id differ"),
         CompleteError::Refused(Refusal::Unavailable(failure)) => answer::unavailable(shared, failure),
         CompleteError::Refused(Refusal::Invalid(invalid)) => {
             shared.lanes.metrics.rejected(invalid.reason.slug(), 1);

@@ -60,10 +60,55 @@ async fn an_idempotency_key_is_the_id() {
         (answer.status, answer.slug().to_owned())
     };
     assert_eq!(slug("other", &launch("x")).await, (400, "idempotency_key_invalid".to_owned()));
-    assert_eq!(slug("not a key", &keyless).await, (400, "idempotency_key_invalid".to_owned()));
+    for no_key in ["", "\"\"", "\"half", "\"key\":1", "caf\u{e9}"] {
+        assert_eq!(slug(no_key, &keyless).await, (400, "idempotency_key_invalid".to_owned()), "{no_key}");
+    }
     keyless.as_object_mut().unwrap().remove("date");
     assert_eq!(slug("key:2", &keyless).await, (422, "missing_date".to_owned()));
     assert_eq!(slug("key:3", &json!([])).await, (400, "idempotency_key_invalid".to_owned()));
+}
+
+/// The IETF's draft writes keys in quotes, and other services take keys that are no ids.
+#[tokio::test]
+async fn both_spellings_of_a_key_are_one_launch() {
+    let ingest = TestIngest::start().await;
+    let mut keyless = launch("x");
+    keyless.as_object_mut().unwrap().remove("id");
+    let post = async |key: &str, body: &Value| {
+        answer(ingest.request("application/json").header("idempotency-key", key).body(body.to_string())).await
+    };
+    let long = "x".repeat(255);
+    let made = "k-7d0dc29e0c808aa9231ba4302317bb72";
+    for (bare, id) in [("8e03978e-40d5-43e8-bc93-6894a57f9324", None), ("till 3/17", Some(made)), (&long, None)] {
+        let first = post(bare, &keyless).await;
+        assert_eq!(first.status, 201, "{first:?}");
+        let again = post(&format!("\"{bare}\""), &keyless).await;
+        assert_eq!((again.status, &again.body["duplicate"]), (200, &json!(true)), "{again:?}");
+        assert_eq!((&again.body["id"], &again.body["position"]), (&first.body["id"], &first.body["position"]));
+        assert!(id.is_none_or(|id| first.body["id"] == id), "{first:?}");
+        assert_eq!(
+            ingest.post(&with_id(&keyless, &first.body["id"])).await.status,
+            200,
+            "the id that was made is the launch's"
+        );
+        let beside = post(bare, &with_id(&keyless, &first.body["id"])).await;
+        assert_eq!(beside.status, 200, "key and id may stand beside each other");
+        let other = post(bare, &with_id(&keyless, &json!("other"))).await;
+        assert_eq!((other.status, other.slug()), (400, "idempotency_key_invalid"));
+    }
+    keyless["amount"] = json!("1.00");
+    let conflict = post("\"till 3/17\"", &keyless).await;
+    assert_eq!((conflict.status, conflict.slug(), &conflict.body["id"]), (409, "conflict", &json!(made)));
+    assert_eq!(ingest.logged().await.len(), 3);
+    let twice = ingest.request("application/json").header("idempotency-key", "a").header("idempotency-key", "a");
+    let twice = answer(twice.body(keyless.to_string())).await;
+    assert_eq!((twice.status, twice.slug()), (400, "idempotency_key_invalid"));
+}
+
+fn with_id(launch: &Value, id: &Value) -> Value {
+    let mut named = launch.clone();
+    named["id"] = id.clone();
+    named
 }
 
 #[tokio::test]
@@ -102,6 +147,7 @@ async fn what_is_no_launch_is_refused_with_its_reason() {
         (json!({"category": "x".repeat(65)}), 422, "text_too_long"),
         (json!({"type": "reversal"}), 422, "reserved_field"),
         (json!({"tenant": "other"}), 422, "reserved_field"),
+        (json!({"position": "till 3"}), 422, "reserved_field"),
         (json!({"kind": 7}), 400, "malformed"),
     ] {
         let refused = ingest.post(&changed(&change)).await;
