@@ -18,7 +18,7 @@ use crate::{
     publish::Lanes,
     recent::Recent,
     shared::Shared,
-    tenants::{Tenants, keep_fresh},
+    tenants::{Tenants, TenantsGauges, keep_fresh},
     warm::warm,
 };
 
@@ -53,6 +53,7 @@ pub async fn run(
     let authenticator = Authenticator::without_credentials(address, config.trusted)?;
     let tenants = Tenants::load(config.tenants.clone(), clock.clone())?;
     let (metrics, http_metrics) = (Arc::new(Metrics::register(&mut registry)), HttpMetrics::register(&mut registry));
+    registry.register_collector(Box::new(TenantsGauges(tenants.clone())));
     let recent = Arc::new(Recent::new(config.recent.clone()));
     let publisher = Publisher::start(log.clone(), config.publisher.clone());
     let log_state = LogState::default();
@@ -60,7 +61,8 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(keep_fresh(tenants.clone(), shutdown.clone()));
     tasks.spawn(warm_then_ready(log.clone(), Arc::clone(&recent), config.clone(), log_state.clone()));
-    let readiness = readiness(client, publisher.clone(), log_state.clone());
+    let settings = tenants.clone();
+    let readiness = readiness(client, publisher.clone(), log_state.clone()).with_remark(move || settings.remark());
     let probe = Probe {
         log: log.clone(),
         recent: Arc::clone(&recent),

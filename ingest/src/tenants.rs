@@ -6,12 +6,13 @@
 //! | a date is derived only from what has occurred, or does so by tomorrow morning, see [`horizon`] | later days may still be changed |
 //! | a change takes effect only on a date that is still to come, later than that bound | by then every instance has read it |
 //! | a change that breaks this is refused for its tenant, whose settings then grow stale | somebody notices before a day is counted twice |
+//! | what is taken and what is refused is logged, and how old the settings are is a metric | days are moved by nothing that nobody sees |
 //! | at the start every rule counts | what was derived before is not known; the operator must know, see `docs/configuration.md` |
 
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -20,10 +21,14 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, ForwardClock};
 
+mod age;
+mod changes;
 mod file;
 mod horizon;
 mod reload;
 
+pub use age::TenantsGauges;
+pub use changes::{Change, Reading};
 pub use file::TenantsError;
 pub use reload::keep_fresh;
 
@@ -99,15 +104,37 @@ impl Settings {
         if now.saturating_duration_since(confirmed_at) <= self.stale_after { Ok(calendar) } else { Err(Stale) }
     }
 
+    /// How long ago the tenant's settings were confirmed for which that is longest ago.
+    fn age(&self, now: Instant) -> Duration {
+        let confirmed = self.listed.values().map(|confirmed| confirmed.at).chain(self.read_at);
+        confirmed.min().map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest))
+    }
+
+    /// What a tenant has, as old as it is.
+    fn unconfirmed(&self, tenant: &Tenant, now: Instant) -> Confirmed {
+        let unlisted = || Confirmed { rules: Vec::new(), calendar: Calendar::utc(), at: self.read_at.unwrap_or(now) };
+        self.listed.get(tenant).cloned().unwrap_or_else(unlisted)
+    }
+
     fn rules(&self, tenant: &Tenant) -> &[CalendarRule] {
         self.listed.get(tenant).map_or(&[], |confirmed| &confirmed.rules)
     }
 }
 
+/// Why settings are not confirmed.
+#[derive(Clone, Debug, Default)]
+struct Trouble {
+    /// `None`: they are.
+    why: Option<String>,
+    /// Tenants whose change is refused.
+    rejected: usize,
+}
+
 /// The settings, replaced as a whole when the file was read again.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Tenants {
     current: Arc<RwLock<Arc<Settings>>>,
+    trouble: Arc<Mutex<Trouble>>,
     clock: Arc<ForwardClock>,
     config: TenantsConfig,
 }
@@ -130,7 +157,7 @@ impl Tenants {
             settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
         }
         let current = Arc::new(RwLock::new(Arc::new(settings)));
-        Ok(Self { current, clock: Arc::new(ForwardClock::start(clock)), config })
+        Ok(Self { current, trouble: Arc::default(), clock: Arc::new(ForwardClock::start(clock)), config })
     }
 
     /// The settings of this moment.
@@ -141,46 +168,66 @@ impl Tenants {
         Snapshot { settings: Arc::clone(&current), derived_before_ns }
     }
 
-    /// Reads the file again. Tenants whose change comes too early are returned; they keep what they had, unconfirmed.
+    /// Reads the file again. Tenants whose change comes too early keep what they had, unconfirmed.
     ///
     /// # Errors
     /// The file cannot be read or has a mistake; nothing changes, nothing is confirmed.
-    pub fn reload(&self) -> Result<Vec<Tenant>, TenantsError> {
-        let Some(path) = &self.config.file else { return Ok(Vec::new()) };
-        let rules = file::read(path)?;
+    pub fn reload(&self) -> Result<Reading, TenantsError> {
+        let read = self.config.file.as_deref().map(file::read).transpose();
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules = read.inspect_err(|error| trouble.why = Some(error.to_string()))?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let earliest = horizon::earliest_change(self.clock.now_ms(), self.config.stale_ms);
-        let (settings, refused) = merge(&current, rules, earliest, Instant::now());
+        let Some(rules) = rules else { return Ok(Reading { accepted: Vec::new(), rejected: Vec::new(), earliest }) };
+        let (settings, reading) = merge(&current, rules, earliest, Instant::now());
         *current = Arc::new(settings);
-        Ok(refused)
+        *trouble = Trouble { why: reading.trouble(), rejected: reading.rejected.len() };
+        Ok(reading)
+    }
+
+    /// How long ago the settings were confirmed of the tenant for which that is longest ago; nothing without a file.
+    pub fn age(&self, now: Instant) -> Duration {
+        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        current.age(now)
+    }
+
+    /// Tenants whose change was refused at the last reading.
+    pub fn rejected(&self) -> usize {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).rejected
+    }
+
+    /// A sentence about settings that are not confirmed, and what comes of that.
+    pub fn remark(&self) -> Option<String> {
+        let why = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).why.clone()?;
+        let is_stale = self.age(Instant::now()) > Duration::from_millis(self.config.stale_ms);
+        let then = match is_stale {
+            true => "launches without a date are refused",
+            false => "launches without a date will be refused once they are stale",
+        };
+        Some(format!("{why}; {then}"))
     }
 }
 
-/// The new settings, and the tenants whose change would move days before `earliest`.
-fn merge(old: &Settings, rules: file::Rules, earliest: BusinessDate, now: Instant) -> (Settings, Vec<Tenant>) {
+/// The new settings, and what became of the changes, of which none may move days before `earliest`.
+fn merge(old: &Settings, rules: file::Rules, earliest: BusinessDate, now: Instant) -> (Settings, Reading) {
     let mut settings = Settings { listed: HashMap::new(), read_at: Some(now), ..old.clone() };
-    let mut refused = Vec::new();
-    let early = |rules: &[CalendarRule]| -> Vec<CalendarRule> {
-        rules.iter().filter(|rule| rule.effective_from < earliest).cloned().collect()
-    };
-    let mut keep = |tenant: &Tenant, settings: &mut Settings| {
-        let unlisted = || Confirmed { rules: Vec::new(), calendar: Calendar::utc(), at: old.read_at.unwrap_or(now) };
-        settings.listed.insert(tenant.clone(), old.listed.get(tenant).cloned().unwrap_or_else(unlisted));
-        refused.push(tenant.clone());
-    };
-    for tenant in old.listed.keys().filter(|tenant| !rules.contains_key(*tenant)) {
-        if !early(old.rules(tenant)).is_empty() {
-            keep(tenant, &mut settings);
+    let mut reading = Reading { accepted: Vec::new(), rejected: Vec::new(), earliest };
+    let removed = old.listed.keys().filter(|tenant| !rules.contains_key(*tenant)).cloned();
+    let removed: Vec<_> = removed.map(|tenant| (tenant, (Vec::new(), Calendar::utc()))).collect();
+    for (tenant, (rules, calendar)) in removed.into_iter().chain(rules) {
+        match Change::between(&tenant, old.rules(&tenant), &rules) {
+            Some(change) if change.begins < earliest => {
+                settings.listed.insert(tenant.clone(), old.unconfirmed(&tenant, now));
+                reading.rejected.push(change);
+                continue;
+            }
+            change => reading.accepted.extend(change),
         }
-    }
-    for (tenant, (rules, calendar)) in rules {
-        if early(&rules) == early(old.rules(&tenant)) {
+        if !rules.is_empty() {
             settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
-        } else {
-            keep(&tenant, &mut settings);
         }
     }
-    (settings, refused)
+    (settings, reading)
 }
 
 #[cfg(test)]

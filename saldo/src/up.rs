@@ -40,7 +40,8 @@ const LAST_GRACE: Duration = Duration::from_secs(5);
 /// One sentence: what could not be started, or what ended by itself.
 pub fn up(arguments: &UpArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
-    telemetry::init(&variables, "warn")?;
+    // A change of how days are derived is rare, and wanted in the log.
+    telemetry::init(&variables, "warn,ingest::tenants=info")?;
     service::http::open_files::raise_limit();
     let settings = UpSettings::resolve(arguments, &variables)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;

@@ -21,18 +21,26 @@ use crate::{
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Check = dyn Fn() -> Result<(), String> + Send + Sync;
+type Remark = dyn Fn() -> Option<String> + Send + Sync;
 
 /// Tells whether the service can do its work now. The check is asked on every request, so it must be quick: let a
 /// background task look at the log or the store, and let the check report what it saw.
 #[derive(Clone)]
 pub struct Readiness {
     check: Arc<Check>,
+    remark: Arc<Remark>,
 }
 
 impl Readiness {
     /// Readiness by a check that answers at once: `Err` holds a sentence for a person.
     pub fn new(check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { check: Arc::new(check) }
+        Self { check: Arc::new(check), remark: Arc::new(|| None) }
+    }
+
+    /// The same, with what an operator should know although the service does most of its work: it stands beside "ready".
+    #[must_use]
+    pub fn with_remark(self, remark: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { remark: Arc::new(remark), ..self }
     }
 
     /// Whether the service can do its work now.
@@ -55,7 +63,13 @@ pub fn router(readiness: Readiness, registry: Arc<Registry>) -> Router {
 
 async fn ready(State(readiness): State<Readiness>) -> Answered {
     match readiness.check() {
-        Ok(()) => json(StatusCode::OK, &json!({"status": "ready"})),
+        Ok(()) => {
+            let state = match (readiness.remark)() {
+                None => json!({"status": "ready"}),
+                Some(remark) => json!({"status": "ready", "detail": remark}),
+            };
+            json(StatusCode::OK, &state)
+        }
         Err(why) => {
             let state = json!({"status": "not ready", "detail": why});
             let mut answer = json(StatusCode::SERVICE_UNAVAILABLE, &state)?;

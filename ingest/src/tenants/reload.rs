@@ -4,29 +4,21 @@ use std::time::Duration;
 
 use retry::Shutdown;
 
-use super::Tenants;
+use super::{Tenants, changes::Told};
 
-/// Confirms the settings every `reload_ms` until the shutdown begins. What is wrong is logged when it changes, not each
-/// time.
+/// Confirms the settings every `reload_ms` until the shutdown begins. What is new is logged, not each time the same.
 pub async fn keep_fresh(tenants: Tenants, shutdown: Shutdown) {
     if tenants.config.file.is_none() {
         return;
     }
-    let mut told = String::new();
+    let mut told = Told::default();
     while shutdown.sleep(Duration::from_millis(tenants.config.reload_ms)).await {
         let reader = tenants.clone();
         let read = tokio::task::spawn_blocking(move || reader.reload()).await;
-        let complaint = match read {
-            Ok(Ok(refused)) if refused.is_empty() => String::new(),
-            Ok(Ok(refused)) => format!("settings change too early and are refused for {refused:?}"),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        if complaint != told && !complaint.is_empty() {
-            tracing::error!("{complaint}; dates are derived from the last good settings until they are stale");
-        } else if complaint != told {
-            tracing::info!("the tenants file is good again");
+        let read = read.map_err(|error| error.to_string()).and_then(|read| read.map_err(|error| error.to_string()));
+        match read {
+            Ok(reading) => told.read(&reading),
+            Err(why) => told.could_not_read(&why),
         }
-        told = complaint;
     }
 }

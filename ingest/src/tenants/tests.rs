@@ -52,6 +52,11 @@ fn date_at(tenants: &Tenants, name: &str, instant_ms: i64) -> String {
     calendar.business_date(nanoseconds(instant_ms)).unwrap().to_string()
 }
 
+/// Reads the file again; whose change is refused.
+fn rejected(tenants: &Tenants) -> Vec<Tenant> {
+    tenants.reload().unwrap().rejected.into_iter().map(|change| change.tenant).collect()
+}
+
 fn nanoseconds(instant_ms: i64) -> i128 {
     i128::from(instant_ms) * 1_000_000
 }
@@ -108,11 +113,11 @@ fn a_change_counts_from_a_date_to_come_and_not_before() {
     ] {
         file.write(&change);
         let expected = if refused { vec![tenant("acme")] } else { Vec::new() };
-        assert_eq!(tenants.reload().unwrap(), expected, "{change}");
+        assert_eq!(rejected(&tenants), expected, "{change}");
         assert_eq!(date_at_half_past_two(&tenants, "acme"), "2026-11-23");
     }
     file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("new", "America/Sao_Paulo", "2026-11-01")));
-    assert_eq!(tenants.reload().unwrap(), [tenant("new")], "it may have launches in UTC already");
+    assert_eq!(rejected(&tenants), [tenant("new")], "it may have launches in UTC already");
     assert_eq!(date_at_half_past_two(&tenants, "new"), "2026-11-23");
 }
 
@@ -137,7 +142,7 @@ fn no_change_that_is_taken_moves_a_day_that_could_be_derived_before() {
         for (days_early, refused) in [(1, vec![tenant("acme")]), (0, Vec::new())] {
             let change = BusinessDate::from_days(first.days() - days_early).unwrap();
             file.write(&format!("{late}{}", rule("acme", "Pacific/Kiritimati", &change.to_string())));
-            assert_eq!(tenants.reload().unwrap(), refused);
+            assert_eq!(rejected(&tenants), refused);
         }
         let after = before.iter().map(|(at, _)| (*at, date_at(&tenants, "acme", *at)));
         assert_eq!(after.collect::<Vec<_>>(), before);
@@ -157,7 +162,7 @@ fn what_has_been_settled_stays_so_and_bars_changes_though_the_clock_is_set_back(
     assert!(tenants.snapshot().is_settled(in_five_days), "its day may have been derived meanwhile");
     for (date, refused) in [("2026-11-29", vec![tenant("acme")]), ("2026-11-30", Vec::new())] {
         file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("acme", "America/Sao_Paulo", date)));
-        assert_eq!(tenants.reload().unwrap(), refused, "{date}");
+        assert_eq!(rejected(&tenants), refused, "{date}");
     }
 }
 
@@ -169,7 +174,7 @@ async fn what_is_not_confirmed_grows_stale_for_whom_it_concerns() {
     tokio::time::advance(Duration::from_secs(59)).await;
     assert!(fresh("acme") && fresh("other"));
     file.write(&rule("acme", "America/Sao_Paulo", "2026-01-01"));
-    assert_eq!(tenants.reload().unwrap(), [tenant("acme")]);
+    assert_eq!(rejected(&tenants), [tenant("acme")]);
     tokio::time::advance(Duration::from_secs(2)).await;
     assert!(!fresh("acme") && fresh("other"), "only the refused one is stale");
     file.write("not toml");
@@ -177,7 +182,7 @@ async fn what_is_not_confirmed_grows_stale_for_whom_it_concerns() {
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(!fresh("acme") && !fresh("other"));
     file.write(&rule("acme", "UTC", "2026-01-01"));
-    assert_eq!(tenants.reload().unwrap(), []);
+    assert_eq!(rejected(&tenants), []);
     assert!(fresh("acme") && fresh("other"));
 }
 
@@ -197,4 +202,60 @@ async fn a_clock_that_is_set_back_lets_no_change_reach_days_that_have_launches()
     assert!(!is_fresh, "the change is refused, and somebody notices");
     shutdown.begin(Duration::ZERO);
     keeping.await.unwrap();
+}
+
+fn texts(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_reading_tells_what_is_taken_and_what_is_refused_and_which_date_would_do() {
+    let old = rule("acme", "UTC", "2026-01-01");
+    let file = TenantsFile::new(&old);
+    let tenants = file.load().unwrap();
+    assert_eq!(tenants.reload().unwrap().accepted, [], "nothing has changed");
+    let late = "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\ncut_off = \"04:00\"\neffective_from = ";
+    file.write(&format!("{old}{late}2026-11-24\n"));
+    let reading = tenants.reload().unwrap();
+    let text = "tenant acme from 2026-11-24 on: America/Sao_Paulo, days begin at 04:00";
+    assert_eq!((texts(&reading.accepted), texts(&reading.rejected)), (vec![], vec![text.to_owned()]));
+    assert_eq!(reading.earliest.to_string(), "2026-11-25");
+    assert_eq!(tenants.rejected(), 1);
+    let remark = tenants.remark().unwrap();
+    assert!(remark.contains(text) && remark.contains("2026-11-25") && remark.contains("will be refused"), "{remark}");
+
+    file.write(&format!("{old}{late}2026-11-25\n{}", rule("new", "Asia/Tokyo", "2027-01-01")));
+    let reading = tenants.reload().unwrap();
+    let new = "tenant new from 2027-01-01 on: Asia/Tokyo, days begin at 00:00";
+    assert_eq!(texts(&reading.accepted), [text.replace("24", "25"), new.to_owned()]);
+    assert_eq!((reading.rejected, tenants.rejected(), tenants.remark()), (vec![], 0, None));
+
+    file.write(&old);
+    let reading = tenants.reload().unwrap();
+    let back = "tenant acme from 2026-11-25 on: UTC, days begin at 00:00";
+    assert_eq!(texts(&reading.accepted), [new.replace("Asia/Tokyo", "UTC"), back.to_owned()]);
+    assert!(tenants.reload().unwrap().accepted.is_empty(), "the removed tenant is forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_is_that_of_the_oldest_settings() {
+    let file = TenantsFile::new(&(rule("acme", "UTC", "2026-01-01") + &rule("b", "UTC", "2026-01-01")));
+    let tenants = file.load().unwrap();
+    let age_s = || tenants.age(Instant::now()).as_secs();
+    tokio::time::advance(Duration::from_secs(50)).await;
+    assert_eq!(age_s(), 50);
+    file.write(&(rule("acme", "Asia/Tokyo", "2026-01-01") + &rule("b", "UTC", "2026-01-01")));
+    assert_eq!(rejected(&tenants), [tenant("acme")]);
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert_eq!(age_s(), 70, "not confirmed by the reading that refused them");
+    assert!(tenants.remark().unwrap().ends_with("; launches without a date are refused"));
+    file.write("not toml");
+    assert!(tenants.reload().is_err());
+    assert!(tenants.remark().unwrap().contains("line 1"));
+    file.write(&(rule("acme", "UTC", "2026-01-01") + &rule("b", "UTC", "2026-01-01")));
+    assert_eq!(rejected(&tenants), []);
+    assert_eq!((age_s(), tenants.remark()), (0, None));
+    let without = Tenants::load(TenantsConfig::default(), Clock::System).unwrap();
+    tokio::time::advance(Duration::from_secs(1_000)).await;
+    assert_eq!((without.age(Instant::now()), without.remark()), (Duration::ZERO, None));
 }

@@ -30,6 +30,11 @@ async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() 
     });
     let stale = stale.await.unwrap();
     assert_eq!((stale.slug(), stale.retry_after), ("settings_stale", Some(1)));
+    assert!(ingest.metric("saldo_tenants_age_seconds").await.unwrap() > 0.4);
+    let ready = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "launches with a date are taken");
+    let ready = ready.text().await.unwrap();
+    assert!(ready.contains("Nowhere") && ready.contains("launches without a date are refused"), "{ready}");
     assert_eq!(ingest.post(&launch("dated")).await.status, 201, "a given date needs no settings");
     let lines = format!("{}\n{derived}\n{}", launch("b"), launch("c"));
     let bulk = ingest.post_lines(lines).await;
@@ -39,6 +44,17 @@ async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() 
     wait_until_async("fresh settings", DEADLINE, async || (ingest.post(&bare).await.status == 201).then_some(()))
         .await
         .unwrap();
+    let ready = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap().text().await.unwrap();
+    assert_eq!(ready, "{\"status\":\"ready\"}");
+
+    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"Asia/Tokyo\"\n").unwrap();
+    let rejected = async || (ingest.metric("saldo_tenants_rejected").await? == 1.0).then_some(());
+    wait_until_async("a change that is refused", DEADLINE, rejected).await.unwrap();
+    let ready = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap().text().await.unwrap();
+    assert!(
+        ready.contains("tenant acme from 1900-01-01 on: Asia/Tokyo") && ready.contains("the earliest date is"),
+        "{ready}"
+    );
 }
 
 #[tokio::test]
