@@ -153,6 +153,7 @@ mod tests {
             first_sequence: 1,
             last_sequence: 100,
             deleted: 0,
+            accepted_loss: 0,
             replicas: 1,
         };
         assert_eq!(first_wanted(&usage, 1_000), 91);

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Instant};
 use protocol::{
     lane::MAX_PARTITIONS,
     log::{LogIdentity, LogMessage},
+    missing::Missing,
 };
 use serde_json::json;
 use tracing::info;
@@ -19,7 +20,7 @@ use self::writes::Writes;
 use crate::{
     client::Client,
     error::{LogError, NatsError, NatsErrorKind},
-    reader::{LaneReader, ReaderSettings},
+    reader::{LaneReader, ReaderSettings, audit},
     subjects,
 };
 
@@ -51,6 +52,8 @@ pub struct LogUsage {
     pub last_sequence: u64,
     /// Sequences between these two that have no message, as far as the server knows. Nothing may be deleted: each is damage.
     pub deleted: u64,
+    /// Messages that an operator has accepted as lost.
+    pub accepted_loss: u64,
     /// Copies that the cluster keeps.
     pub replicas: usize,
 }
@@ -149,8 +152,25 @@ impl Log {
             first_sequence: found.state.first_seq,
             last_sequence: found.state.last_seq,
             deleted: found.state.num_deleted,
+            accepted_loss: stream::accepted_loss(&found.config).map_or(0, |accepted| accepted.messages()),
             replicas: stream::replicas_of(&found.config),
         })
+    }
+
+    /// Reads the whole log, without payloads, and finds the messages that are gone: nothing may be deleted of it.
+    ///
+    /// # Errors
+    /// When the server does not answer, or contradicts itself: try again later. `Refused` when the stream's metadata are not ours.
+    pub async fn missing(&self) -> Result<Missing, NatsError> {
+        let found = stream::info(&self.client, &self.stream).await?;
+        let found = found.ok_or_else(|| NatsError::unavailable(format!("the stream {} is not there", self.stream)))?;
+        let accepted = stream::accepted_loss(&found.config).map_err(NatsError::refused)?;
+        audit::audit(self, accepted, found.state.last_seq).await
+    }
+
+    /// How often the connection to NATS was made: another number means that the server may have another state of the log.
+    pub fn connections(&self) -> u64 {
+        self.client.connection_number()
     }
 
     /// The last message of a lane; `None` while it is empty. Answered by the stream's leader: never behind.

@@ -1,5 +1,6 @@
 //! Reading one lane in order.
 
+pub(crate) mod audit;
 mod consumer;
 mod delivery;
 

@@ -10,6 +10,7 @@ pub mod lane;
 pub mod leases;
 pub mod load;
 pub mod log;
+pub mod missing;
 pub mod notice;
 pub mod parked;
 pub mod position;

@@ -156,6 +156,7 @@ mod tests {
             first_sequence: 1,
             last_sequence: 0,
             deleted: 0,
+            accepted_loss: 0,
             replicas: 3,
         };
         let settings = Wanted::default().settings(Some((6, usage)));

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use protocol::missing::AcceptedLoss;
 use serde_json::Value;
 
 use crate::{error::LogError, log::stream::StreamState};
@@ -92,13 +93,13 @@ pub(crate) fn parked_settings(stream: &str, config: &Value) -> Result<(), LogErr
 }
 
 /// Nothing may be deleted of the log, so that a first sequence above 1 means that its beginning is gone.
-pub(crate) fn first_message(stream: &str, state: &StreamState) -> Result<(), LogError> {
-    if state.first_seq <= 1 {
+pub(crate) fn first_message(stream: &str, state: &StreamState, accepted: &AcceptedLoss) -> Result<(), LogError> {
+    if state.first_seq <= 1 || accepted.covers(1..=state.first_seq - 1) {
         return Ok(());
     }
     Err(LogError::NotOurs(format!(
         "the stream {stream} begins with sequence {}: all messages before it are gone, though nothing may be deleted; \
-         restore a backup",
+         restore a backup, or accept the loss (`saldo log accept-loss`)",
         state.first_seq
     )))
 }
@@ -260,7 +261,9 @@ mod tests {
     #[test]
     fn a_log_without_its_beginning_is_refused() {
         let state = |first_seq| StreamState { messages: 7, bytes: 1, first_seq, last_seq: 9, num_deleted: 0 };
-        assert!(first_message("LAUNCHES", &state(0)).is_ok() && first_message("LAUNCHES", &state(1)).is_ok());
-        assert!(first_message("LAUNCHES", &state(3)).unwrap_err().to_string().contains("sequence 3"));
+        let check = |first, accepted: &str| first_message("LAUNCHES", &state(first), &accepted.parse().unwrap());
+        assert!(check(0, "").is_ok() && check(1, "").is_ok() && check(3, "1-2").is_ok());
+        assert!(check(3, "").unwrap_err().to_string().contains("sequence 3"));
+        assert!(check(3, "2").is_err());
     }
 }

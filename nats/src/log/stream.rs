@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::log::LogIdentity;
+use protocol::{log::LogIdentity, missing::AcceptedLoss};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ pub(crate) const META_WIRE: &str = "saldo.wire";
 pub(crate) const META_PARTITIONS: &str = "saldo.partitions";
 pub(crate) const META_EPOCH: &str = "saldo.epoch";
 pub(crate) const META_STREAM: &str = "saldo.stream";
+pub(crate) const META_ACCEPTED_LOSS: &str = "saldo.accepted_loss";
 pub(crate) const META_PARKED: &str = "saldo.parked";
 pub(crate) const META_LEASES: &str = "saldo.leases";
 /// Highest epoch: stamps in the store leave room for no more.
@@ -168,8 +169,14 @@ pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity
         partitions: partitions.ok_or_else(|| not_ours("has no number of partitions in its metadata"))?,
     };
     check_log_config(stream, &info.config, identity.partitions)?;
-    checks::first_message(stream, &info.state)?;
+    checks::first_message(stream, &info.state, &accepted_loss(&info.config)?)?;
     Ok(identity)
+}
+
+/// The sequences that an operator has accepted as lost.
+pub(crate) fn accepted_loss(config: &Value) -> Result<AcceptedLoss, LogError> {
+    let text = config["metadata"][META_ACCEPTED_LOSS].as_str().unwrap_or_default();
+    text.parse().map_err(|error| LogError::NotOurs(format!("{META_ACCEPTED_LOSS} in the stream's metadata: {error}")))
 }
 
 fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(), LogError> {

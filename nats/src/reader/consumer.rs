@@ -49,15 +49,34 @@ impl Consumer {
         from: u64,
         settings: ReaderSettings,
     ) -> Result<Self, NatsError> {
-        let client = log.client().clone();
         let name = format!("saldo-{partition}-{:016x}", rand::random::<u64>());
+        let filter = subjects::lane_subject(partition);
+        let mut config = config(log.stream_name(), &name, from);
+        config["config"]["filter_subject"] = json!(filter);
+        let verb = format!("CONSUMER.CREATE.{}.{name}.{filter}", log.stream_name());
+        Self::made(&log, name, &verb, &config, &settings).await
+    }
+
+    /// Makes a consumer that starts at `from` and gets the headers of every message of the log.
+    pub(super) async fn create_of_all(log: Log, from: u64, settings: ReaderSettings) -> Result<Self, NatsError> {
+        let name = format!("saldo-audit-{:016x}", rand::random::<u64>());
+        let mut config = config(log.stream_name(), &name, from);
+        config["config"]["headers_only"] = json!(true);
+        let verb = format!("CONSUMER.CREATE.{}.{name}", log.stream_name());
+        Self::made(&log, name, &verb, &config, &settings).await
+    }
+
+    async fn made(
+        log: &Log,
+        name: String,
+        verb: &str,
+        config: &Value,
+        settings: &ReaderSettings,
+    ) -> Result<Self, NatsError> {
+        let (client, stream) = (log.client().clone(), log.stream_name());
         let inbox = client.inner().new_inbox();
         let deliveries = client.inner().subscribe(inbox.clone()).await.map_err(NatsError::unavailable)?;
-        let stream = log.stream_name();
-        let filter = subjects::lane_subject(partition);
-        let config = config(stream, &name, &filter, from);
-        let verb = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
-        let _made: Value = api::request(&client, &verb, &config).await.map_err(NatsError::from)?;
+        let _made: Value = api::request(&client, verb, config).await.map_err(NatsError::from)?;
         let pull_bytes = (settings.pull_bytes / PULLS).max(client.inner().max_payload() + MESSAGE_OVERHEAD);
         let pull_messages = (settings.pull_messages / PULLS).max(1);
         Ok(Self {
@@ -146,7 +165,7 @@ impl Consumer {
     }
 }
 
-fn config(stream: &str, name: &str, filter: &str, from: u64) -> Value {
+fn config(stream: &str, name: &str, from: u64) -> Value {
     json!({
         "stream_name": stream,
         "action": "create",
@@ -156,7 +175,6 @@ fn config(stream: &str, name: &str, filter: &str, from: u64) -> Value {
             "opt_start_seq": from.max(1),
             "ack_policy": "none",
             "replay_policy": "instant",
-            "filter_subject": filter,
             "mem_storage": true,
             "num_replicas": 1,
             "inactive_threshold": nanoseconds(INACTIVE_THRESHOLD),

@@ -8,6 +8,7 @@
 
 mod changes;
 mod connection;
+mod damage;
 mod leases;
 mod log;
 mod log_settings;
