@@ -4,6 +4,8 @@ mod address;
 mod cli;
 mod cql_store;
 mod demo;
+mod environment;
+mod failure;
 mod health;
 mod log;
 mod nats_client;
@@ -14,14 +16,25 @@ mod signals;
 mod telemetry;
 mod up;
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Command, LogCommand, SchemaCommand};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    match environment::check(std::env::vars_os()).and_then(|()| run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            failure::tell(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Up(arguments) => up::up(&arguments),
         Command::Ingest(arguments) => one_service::ingest(&arguments),
         Command::Aggregator(arguments) => one_service::aggregator(&arguments),
@@ -31,13 +44,5 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Health(arguments) => health::health(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            // Whoever read it may have gone: no reason for a panic.
-            drop(writeln!(std::io::stderr(), "error: {problem:#}"));
-            ExitCode::FAILURE
-        }
     }
 }

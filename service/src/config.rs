@@ -22,8 +22,8 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// The variables of this process whose names begin with `SALDO_`. Values that are not UTF-8 have their bad bytes
-    /// replaced, and are refused where they are parsed.
+    /// The variables of this process whose names begin with `SALDO_`. The binary refuses values that are not UTF-8 before it
+    /// reads any; a test's have their bad bytes replaced.
     pub fn of_process() -> Self {
         let ours = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("SALDO_"))?;
