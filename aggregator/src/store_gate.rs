@@ -11,7 +11,7 @@ use std::{
 use retry::{Backoff, BreakerSettings, BreakerState, CircuitBreaker, Shutdown};
 use store::{Store, StoreError, StoreErrorKind};
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::{field::Empty, info, warn};
 
 use crate::{metrics::LaneMetrics, status::LaneStatus};
 
@@ -134,7 +134,7 @@ impl StoreGate {
 
     /// Notes a failure; how the breaker stands after it.
     fn failed(&self, caller: Caller<'_>, what: &str, error: &StoreError) -> BreakerState {
-        warn!(partition = caller.partition, %error, "the store failed to {what}, trying again");
+        warn!(recurs = Empty, partition = caller.partition, %error, "the store failed to {what}, trying again");
         let now_ms = self.now_ms();
         let mut breaker = self.breaker();
         breaker.on_failure(now_ms);

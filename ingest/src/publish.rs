@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
-use nats::{Batch, PublishError, Published, Publisher, Receipt};
+use nats::{Batch, PublishError, PublishErrorKind, Published, Publisher, Receipt};
 use protocol::deduplication::Held;
 use tokio::time::Instant;
+use tracing::{field::Empty, warn};
 
 use crate::{
     flight::{Cause, Failure, Flight, Outcome},
@@ -189,9 +190,19 @@ fn outcome_of(result: Result<Published, PublishError>) -> Outcome {
     match result {
         Ok(published) => Outcome::Published { sequence: published.sequence },
         Err(error) => {
-            tracing::warn!(%error, "a publish failed");
+            tell(&error);
             Outcome::from(&error)
         }
+    }
+}
+
+/// One place for each kind: one that callers cause all the time does not keep another out of the log.
+fn tell(error: &PublishError) {
+    match error.kind {
+        PublishErrorKind::NotSent => warn!(recurs = Empty, %error, "launches were not sent"),
+        PublishErrorKind::Unknown => warn!(recurs = Empty, %error, "it is not known whether launches are on the log"),
+        PublishErrorKind::LogFull => warn!(recurs = Empty, %error, "launches are refused"),
+        PublishErrorKind::Refused => warn!(recurs = Empty, %error, "the log refused launches"),
     }
 }
 

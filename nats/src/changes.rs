@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use protocol::notice::{MAX_NOTICE_BYTES, Notice};
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{field::Empty, warn};
 
 use crate::{
     client::{Client, ConnectionEvents},
@@ -103,7 +103,7 @@ fn decode(payload: &[u8]) -> NoticeEvent {
     match serde_json::from_slice(payload) {
         Ok(notice) => NoticeEvent::Notice(notice),
         Err(error) => {
-            warn!(%error, "an undecodable change notice is taken as a lost one");
+            warn!(recurs = Empty, %error, "an undecodable change notice is taken as a lost one");
             NoticeEvent::Lost
         }
     }

@@ -142,7 +142,7 @@ impl Reader {
     /// Logs and counts an error of the store; whether a retry can help.
     pub(crate) fn note_failure(&self, error: &StoreError) -> bool {
         self.metrics.store_errors.inc();
-        tracing::warn!(%error, "the store could not be read");
+        tracing::warn!(recurs = tracing::field::Empty, %error, "the store could not be read");
         error.retry_helps()
     }
 

@@ -186,7 +186,7 @@ impl Upkeep {
             Ok(Some(partitions)) => Some(self.lay_out_anew(&lanes, partitions).await),
             Ok(None) => Some(lanes),
             Err(error) => {
-                tracing::warn!(%error, partition = notice.partition, "progress could not be read");
+                tracing::warn!(recurs = tracing::field::Empty, %error, partition = notice.partition, "progress could not be read");
                 Some(lanes)
             }
         }

@@ -5,14 +5,10 @@ use service::{
     telemetry::{TelemetryConfig, init as install},
 };
 
-/// Sets logging up as the variables say; without `SALDO_LOG` with the directives in `default_filter`.
+/// Sets logging up as the variables say; modules that `SALDO_LOG` does not name have the level `default_filter`.
 ///
 /// # Errors
 /// A variable cannot be used.
 pub fn init(variables: &Variables, default_filter: &str) -> anyhow::Result<()> {
-    let mut config = TelemetryConfig::from_variables(variables)?;
-    if variables.text("SALDO_LOG").is_none() {
-        default_filter.clone_into(&mut config.filter);
-    }
-    Ok(install(&config)?)
+    Ok(install(&TelemetryConfig::from_variables(variables, default_filter)?)?)
 }

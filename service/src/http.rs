@@ -113,7 +113,7 @@ impl<S: ShortWay> Server<S> {
             match listener.accept().await {
                 Ok((stream, _)) => self.take(stream, place),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(recurs = tracing::field::Empty, %error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -82,9 +82,9 @@ fn log_lines(message: &ParkedMessage, is_kept: bool) {
             sequence,
             line = line.line,
             reason = line.reason,
-            tenant = ?line.tenant,
-            account.id = ?line.account,
-            launch.id = ?line.id,
+            tenant = line.tenant,
+            account.id = line.account,
+            launch.id = line.id,
             is_kept,
             "a launch cannot be applied and is parked"
         );

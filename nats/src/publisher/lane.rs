@@ -10,7 +10,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     PublishError, PublishErrorKind, PublisherConfig,
@@ -296,7 +296,7 @@ impl Lane {
             }
             End::Failed(kind) => {
                 let text = describe(kind, why);
-                warn!(partition = self.partition, ?kind, "{text}");
+                debug!(partition = self.partition, ?kind, "{text}");
                 let retry_after_s = self.queue.retry_after_s();
                 message.failed(&PublishError { kind, message: text, retry_after_s });
             }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod demo;
+mod environment;
+mod full_log;
 mod http;
 mod life;
 mod pipeline;

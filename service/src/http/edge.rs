@@ -103,7 +103,7 @@ impl Edge {
         note(&self.metrics, status, elapsed);
         if let Some((method, uri)) = line {
             let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-            tracing::debug!(http.method = %method, http.path = uri.path(), http.status = status, duration_us, request.id = ?id);
+            tracing::debug!(http.method = %method, http.path = uri.path(), http.status = status, duration_us, request.id = id.to_str().unwrap_or_default());
         }
         answer.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
@@ -117,7 +117,7 @@ impl Begun {
 
     /// The panic's text went to standard error by the panic hook; the caller learns only that it was our fault.
     pub(super) fn panicked(&self) -> Problem {
-        tracing::error!(request.id = ?self.id, "a handler panicked");
+        tracing::error!(request.id = self.id().unwrap_or_default(), "a handler panicked");
         Problem::new(kinds::INTERNAL, "the request met a fault of the service; its id leads to the log")
     }
 }

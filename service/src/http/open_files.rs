@@ -8,7 +8,7 @@ pub fn raise_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if setrlimit(Resource::Nofile, raised).is_err() {
-        tracing::warn!(open_files = ?limit.current, "cannot raise the limit of open files");
+        tracing::warn!(open_files = limit.current, "cannot raise the limit of open files");
     }
     getrlimit(Resource::Nofile).current
 }

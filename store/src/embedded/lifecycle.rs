@@ -128,7 +128,7 @@ impl Lifecycle {
     }
 
     fn postpone(&self, error: &StoreError) {
-        tracing::warn!(%error, "the store could not be reopened");
+        tracing::warn!(recurs = tracing::field::Empty, %error, "the store could not be reopened");
         if let Some(failure) = &mut self.state().failure {
             failure.message.clone_from(&error.message);
             failure.next_attempt = Instant::now() + self.config.reopen_pause;

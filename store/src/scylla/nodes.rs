@@ -130,7 +130,7 @@ impl Nodes {
         let (is_clear, has_changed) = known.note(answers, began, self.patience);
         if has_changed && !is_first {
             let incarnation = self.incarnation.fetch_add(1, Ordering::AcqRel) + 1;
-            tracing::warn!(incarnation, nodes = ?known.nodes, "a node of the CQL store restarted, came or went");
+            tracing::warn!(incarnation, nodes = known.nodes.len(), "a node of the CQL store restarted, came or went");
         }
         is_clear
     }
