@@ -183,6 +183,16 @@ impl Bulk {
         Some(oldest + Duration::from_millis(self.shared.config.bodies.flush_ms))
     }
 
+    /// Whether [`Self::flush`] is due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.flush_at().is_some_and(|due| due <= now)
+    }
+
+    /// Whether [`Self::send_full`] has something to send.
+    pub fn has_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// Whether it makes no sense to read on.
     pub fn has_failed(&self) -> bool {
         self.failure.is_some()

@@ -27,12 +27,13 @@ pub struct IngestConfig {
 /// What bodies may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyConfig {
-    /// `SALDO_INGEST_BODY_BYTES`: bytes of an object or an array. Default 8 MiB. NDJSON has no bound.
+    /// `SALDO_INGEST_BODY_BYTES`: bytes of an array. Default 8 MiB. NDJSON has no bound.
     pub max_body_bytes: usize,
-    /// `SALDO_INGEST_BODIES_BYTES`: bytes of all objects and arrays that are being read or published. Default 256 MiB.
+    /// `SALDO_INGEST_BODIES_BYTES`: bytes of all objects and arrays that are being read or published and did not come at
+    /// once; a quarter is kept for those of at most 64 KiB. Shared fairly between tenants. Default 256 MiB.
     pub max_bodies_bytes: usize,
-    /// `SALDO_INGEST_BULKS`: arrays and NDJSON bodies at once; more are answered 429. Default 64. Each costs at most
-    /// `open_bytes` and 16 batches on their way.
+    /// `SALDO_INGEST_BULKS`: arrays and NDJSON bodies at once, shared fairly between tenants; more are answered 429. Default
+    /// 64. Each costs at most `open_bytes` and 16 batches on their way.
     pub max_bulks: usize,
     /// `SALDO_INGEST_BATCH_ENTRIES`: launches of a bulk that travel together, at most 4,096. Default 1,000: from there on
     /// a larger batch gains little, and a smaller one lets two share a message.
@@ -46,8 +47,14 @@ pub struct BodyConfig {
     /// `SALDO_INGEST_FLUSH_MS`: milliseconds after which unfinished batches leave while the body is read: others may wait
     /// for the ids in them. Default 20.
     pub flush_ms: u64,
-    /// `SALDO_INGEST_BODY_PATIENCE_MS`: milliseconds in which a client must send at least 1 KiB. Default 30,000.
+    /// `SALDO_INGEST_BODY_PATIENCE_MS`: milliseconds in which a client must send at least 1 KiB; of an array a sixteenth of
+    /// what has come, of NDJSON 16 KiB. Default 30,000.
     pub patience_ms: u64,
+    /// `SALDO_INGEST_BODY_MS`: milliseconds of waiting for the client in which an object or an array must come as a whole.
+    /// Default 300,000.
+    pub whole_ms: u64,
+    /// `SALDO_INGEST_BULK_MS`: the same for NDJSON. Default 3,600,000.
+    pub bulk_ms: u64,
     /// `SALDO_INGEST_STOP_BULK_MS`: milliseconds after the stop in which a bulk may still end by itself; then it is
     /// answered with what it has got. Default 2,000; less than the server's drain.
     pub stop_bulk_ms: u64,
@@ -64,6 +71,8 @@ impl Default for BodyConfig {
             open_bytes: 4 * 1024 * 1024,
             flush_ms: 20,
             patience_ms: 30_000,
+            whole_ms: 300_000,
+            bulk_ms: 3_600_000,
             stop_bulk_ms: 2_000,
         }
     }
@@ -102,6 +111,8 @@ impl BodyConfig {
             open_bytes: bytes("SALDO_INGEST_OPEN_BYTES", default.open_bytes, 64 * 1024, 1_024 * MIB)?,
             flush_ms: wait_ms("SALDO_INGEST_FLUSH_MS", default.flush_ms)?,
             patience_ms: wait_ms("SALDO_INGEST_BODY_PATIENCE_MS", default.patience_ms)?,
+            whole_ms: wait_ms("SALDO_INGEST_BODY_MS", default.whole_ms)?,
+            bulk_ms: variables.number("SALDO_INGEST_BULK_MS", default.bulk_ms, 1..=86_400_000)?,
             stop_bulk_ms: wait_ms("SALDO_INGEST_STOP_BULK_MS", default.stop_bulk_ms)?,
         })
     }

@@ -12,6 +12,7 @@ use axum::{
 use ledger::Tenant;
 use service::{
     Authenticator, Problem,
+    fair::Permit,
     http::{
         Answered,
         body::{BodyReader, Pace, RequestBody},
@@ -32,6 +33,7 @@ mod whole;
 
 use media::Form;
 pub(crate) use short::PlainPosts;
+pub use whole::BodyRoom;
 
 /// What is read and thrown away of a refused body, so that a connection with a short one can be used again.
 const DISCARD_BYTES: usize = 256 * 1024;
@@ -59,13 +61,17 @@ async fn post_launches(State(App(shared)): State<App>, headers: HeaderMap, body:
 }
 
 async fn answer(shared: &Arc<Shared>, headers: &HeaderMap, body: RequestBody) -> Answered {
-    let pace = Pace { window_ms: shared.config.bodies.patience_ms, ..Pace::default() };
-    let mut reader = BodyReader::new(body, pace);
+    let mut reader = BodyReader::new(body, pace(shared));
     let answered = take(shared, headers, &mut reader).await;
     if answered.is_err() && !headers.contains_key(header::EXPECT) {
         reader.discard(DISCARD_BYTES, DISCARD_MS).await;
     }
     answered
+}
+
+fn pace(shared: &Shared) -> Pace {
+    let bodies = &shared.config.bodies;
+    Pace { window_ms: bodies.patience_ms, whole_ms: bodies.whole_ms, ..Pace::default() }
 }
 
 /// Bulks are boxed: a single launch would carry their room along.
@@ -83,23 +89,23 @@ async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader
 }
 
 async fn take_json(shared: &Arc<Shared>, headers: &HeaderMap, tenant: Tenant, reader: &mut BodyReader) -> Answered {
-    let body = whole::read(shared, reader).await?;
-    let text = body.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body.bytes).trim_ascii();
+    let body = whole::read(shared, &tenant, pace(shared), reader).await?;
+    let text = whole::text_of(&body.bytes);
     match text.first() {
         None => Err(Problem::new(kinds::EMPTY_BODY, "the body holds no launch")),
         Some(b'[') => {
             idempotency_key::refuse(headers)?;
-            Box::pin(array::take(shared, tenant, text)).await
+            Box::pin(array::take(shared, tenant, body.bytes.slice_ref(text))).await
         }
-        Some(_) => object::take(shared, headers, tenant, text).await,
+        Some(_) => object::take(shared, headers, tenant, text.trim_ascii_end()).await,
     }
 }
 
 /// A place for a bulk.
-fn bulk_place(shared: &Shared) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
-    Arc::clone(&shared.bulk_places).try_acquire_owned().map_err(|_| {
+fn bulk_place(shared: &Shared, tenant: &Tenant) -> Result<Permit, Problem> {
+    shared.bulk_places.try_take(tenant, 1).ok_or_else(|| {
         shared.lanes.metrics.unavailable(Cause::Overloaded);
-        let bulks = shared.config.bodies.max_bulks;
-        Problem::new(kinds::TOO_MANY_REQUESTS, format!("{bulks} bulks are being read already")).retry_after(1)
+        let detail = "as many bulks of this tenant are being read as its share allows";
+        Problem::new(kinds::TOO_MANY_REQUESTS, detail).retry_after(1)
     })
 }

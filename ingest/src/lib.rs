@@ -21,6 +21,7 @@ mod shared;
 mod single;
 mod tenants;
 mod warm;
+mod work;
 
 pub use clock::Clock;
 pub use config::{BodyConfig, IngestConfig};

@@ -6,6 +6,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What may be kept of an unfinished line: the longest line, a carriage return, and a byte-order mark before it.
 const MAX_PARTIAL_BYTES: usize = MAX_LINE_BYTES + 1 + BYTE_ORDER_MARK.len();
 
+/// Most lines that are handed out at once: the caller lets others run in between.
+const LINES_AT_ONCE: usize = 64;
+
 /// A line that is not blank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
@@ -35,9 +38,14 @@ impl LineSplitter {
         self.ended
     }
 
-    /// Hands out every line that ends in this piece.
-    pub fn feed(&mut self, mut piece: &[u8], mut each: impl FnMut(u64, Line<'_>)) {
-        while let Some(end) = memchr::memchr(b'\n', piece) {
+    /// Hands out the lines that end in this piece, some at a time: returns what is left of it.
+    #[must_use]
+    pub fn feed<'p>(&mut self, mut piece: &'p [u8], mut each: impl FnMut(u64, Line<'_>)) -> &'p [u8] {
+        for _ in 0..LINES_AT_ONCE {
+            let Some(end) = memchr::memchr(b'\n', piece) else {
+                self.keep(piece);
+                return &[];
+            };
             let (line, rest) = (&piece[..end], &piece[end + 1..]);
             if self.partial.is_empty() && !self.skipping {
                 self.ended += 1;
@@ -48,7 +56,7 @@ impl LineSplitter {
             }
             piece = rest;
         }
-        self.keep(piece);
+        piece
     }
 
     /// Hands out the last line, if it has no line feed.
@@ -104,7 +112,10 @@ mod tests {
             Line::TooLong => lines.push((number, None)),
         };
         for piece in pieces {
-            splitter.feed(piece, &mut each);
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                rest = splitter.feed(rest, &mut each);
+            }
             assert!(splitter.partial.capacity() <= 2 * MAX_PARTIAL_BYTES);
         }
         splitter.finish(&mut each);

@@ -6,8 +6,8 @@ use anyhow::Context;
 use nats::{Client, Log, Publisher};
 use prometheus_client::registry::Registry;
 use retry::Shutdown;
-use service::{Authenticator, HttpMetrics, Readiness};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::Instant};
+use service::{Authenticator, FairPool, HttpMetrics, Readiness};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -78,8 +78,9 @@ pub async fn run(
         tenants,
         clock,
         authenticator,
-        bulk_places: Arc::new(Semaphore::new(config.bodies.max_bulks)),
-        body_room_kib: Arc::new(Semaphore::new(config.bodies.max_bodies_bytes / 1024)),
+        bulk_places: FairPool::new(config.bodies.max_bulks),
+        body_room: http::BodyRoom::new(&config.bodies, config.http.max_connections),
+        turns: FairPool::without_reserve(std::thread::available_parallelism().map_or(1, usize::from)),
         shutdown: shutdown.clone(),
         config: config.clone(),
     });

@@ -1,17 +1,16 @@
 //! What all requests share.
 
-use std::sync::Arc;
-
 use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, Reason, Tenant};
 use protocol::{lane::partition_of, log::LogIdentity, position::LanePosition};
 use retry::Shutdown;
-use service::Authenticator;
-use tokio::{sync::Semaphore, time::Instant};
+use service::{Authenticator, FairPool};
+use tokio::time::Instant;
 
 use crate::{
     clock::Clock,
     config::IngestConfig,
     flight::{Cause, Failure},
+    http::BodyRoom,
     probe::LogState,
     publish::Lanes,
     tenants::{Snapshot, Tenants},
@@ -32,9 +31,11 @@ pub struct Shared {
     /// Who the caller is.
     pub authenticator: Authenticator,
     /// Places for bulks.
-    pub bulk_places: Arc<Semaphore>,
-    /// Room for bodies that are read as a whole, in KiB.
-    pub body_room_kib: Arc<Semaphore>,
+    pub bulk_places: FairPool,
+    /// Room for bodies that are read as a whole.
+    pub body_room: BodyRoom,
+    /// Bulks that compute at once, by turns.
+    pub turns: FairPool,
     /// When to stop.
     pub shutdown: Shutdown,
     /// All bounds.

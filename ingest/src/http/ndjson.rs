@@ -10,7 +10,10 @@ use bytes::Bytes;
 use ledger::Tenant;
 use service::{
     Problem,
-    http::{Answered, body::BodyReader},
+    http::{
+        Answered,
+        body::{BodyReader, Pace},
+    },
     problem::kinds,
 };
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,10 +24,16 @@ use crate::{
     flight::{Cause, Failure},
     lines::LineSplitter,
     shared::Shared,
+    work::Work,
 };
 
+/// What a client must send in a window of patience: a bulk holds its place and its unfinished batches meanwhile.
+const MIN_BYTES_A_WINDOW: usize = 16 * 1024;
+
 pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut BodyReader) -> Answered {
-    let _place = bulk_place(shared)?;
+    let _place = bulk_place(shared, &tenant)?;
+    reader.set_pace(pace(shared));
+    let mut work = Work::new(Arc::clone(shared), tenant.clone());
     let (mut bulk, mut splitter) = (Bulk::new(Arc::clone(shared), tenant), LineSplitter::new());
     let mut lines = 0_u64;
     let mut broken = None;
@@ -41,10 +50,15 @@ pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut Body
                 break;
             }
         };
-        splitter.feed(&piece, |number, line| {
-            lines += 1;
-            bulk.take(number, line);
-        });
+        let mut rest = piece.as_ref();
+        while !rest.is_empty() {
+            work.go_on().await;
+            rest = splitter.feed(rest, |number, line| {
+                lines += 1;
+                bulk.take(number, line);
+            });
+        }
+        work.rest();
         bulk.send_full().await;
         if bulk.has_failed() {
             break;
@@ -60,6 +74,11 @@ pub(super) async fn take(shared: &Arc<Shared>, tenant: Tenant, reader: &mut Body
         return Err(Problem::new(kinds::EMPTY_BODY, "the body holds no line"));
     }
     answer::bulk(shared, &bulk.finish().await, broken)
+}
+
+fn pace(shared: &Shared) -> Pace {
+    let bodies = &shared.config.bodies;
+    Pace { window_ms: bodies.patience_ms, min_bytes: MIN_BYTES_A_WINDOW, whole_ms: bodies.bulk_ms }
 }
 
 /// Why reading ends before the body does.

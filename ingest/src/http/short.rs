@@ -5,11 +5,11 @@ use std::{future::Future, sync::Arc};
 use axum::http::{Method, Request, Uri, header};
 use service::http::{Answered, ShortWay, Taken, body::RequestBody};
 
-use super::{LAUNCHES, answer, media, whole::STEP_KIB};
+use super::{LAUNCHES, answer, media};
 use crate::shared::Shared;
 
-/// Longest body that is taken: what one step of room holds.
-const MAX_BYTES: u64 = STEP_KIB as u64 * 1024;
+/// Longest body that is taken: longer ones seldom come at once.
+const MAX_BYTES: u64 = 16 * 1024;
 
 /// Takes `POST /v1/launches` with plain JSON of a length that is told and small. What answers it is the route's own handler.
 pub(crate) struct PlainPosts(pub(crate) Arc<Shared>);

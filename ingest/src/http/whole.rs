@@ -1,54 +1,134 @@
 //! A body read as a whole: an object or an array, within its own bound and within the room for all of them.
+//!
+//! | so much of it is there | it holds |
+//! |---|---|
+//! | the first piece | the read buffer of its connection, nothing else |
+//! | up to 64 KiB, and more is to come | one of the places for short bodies |
+//! | more | room for long bodies, in steps |
+//!
+//! So a single launch never waits behind long bodies, and hardly one waits behind anything at all. Places and room are
+//! shared fairly between tenants, and what holds more must come faster.
 
 use bytes::{Bytes, BytesMut};
-use service::{Problem, http::body::BodyReader, problem::kinds};
-use tokio::sync::SemaphorePermit;
+use futures_util::FutureExt;
+use ledger::{Invalid, MAX_LINE_BYTES, Reason, Tenant};
+use service::{
+    Problem,
+    fair::{FairPool, Permit},
+    http::body::{BodyReader, Pace},
+    problem::kinds,
+};
 
+use super::answer;
 use crate::{
+    config::BodyConfig,
     flight::{Cause, Failure},
     shared::Shared,
 };
 
-use super::answer;
+/// Room for long bodies is taken in steps.
+const STEP_BYTES: usize = 64 * 1024;
 
-/// Room is taken in steps: one for a single launch, so that 16,384 of them fit into the default room at once.
-pub(super) const STEP_KIB: u32 = 16;
+/// The part of the bytes for all bodies that is kept for short ones.
+const SHORT_PART: usize = 4;
 
-/// A body with the room that it holds until it is dropped.
-pub(super) struct Whole<'s> {
-    pub(super) bytes: Bytes,
-    _room: SemaphorePermit<'s>,
+/// Where bodies are read, shared between tenants.
+#[derive(Debug)]
+pub struct BodyRoom {
+    /// Places for bodies of at most one launch that do not come at once.
+    short: FairPool,
+    /// In [`STEP_BYTES`].
+    long: FairPool,
 }
 
-pub(super) async fn read<'s>(shared: &'s Shared, reader: &mut BodyReader) -> Result<Whole<'s>, Problem> {
+impl BodyRoom {
+    /// Room as the bounds say. Short bodies that are slow have no more places than there are connections, so that a tenant
+    /// whose bodies are slow leaves connections to others.
+    pub fn new(bounds: &BodyConfig, max_connections: usize) -> Self {
+        let short_bytes = bounds.max_bodies_bytes / SHORT_PART;
+        let short = (short_bytes / MAX_LINE_BYTES).min(max_connections);
+        let long = (bounds.max_bodies_bytes - short_bytes) / STEP_BYTES;
+        Self { short: FairPool::new(short), long: FairPool::new(long) }
+    }
+}
+
+/// A body with what it holds until it is dropped.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    _held: Option<Permit>,
+}
+
+pub(super) async fn read(
+    shared: &Shared,
+    tenant: &Tenant,
+    pace: Pace,
+    reader: &mut BodyReader,
+) -> Result<Whole, Problem> {
     let limit_bytes = shared.config.bodies.max_body_bytes;
     if reader.announces_more_than(limit_bytes) {
         return Err(too_large(limit_bytes));
     }
-    let mut room = take_room(shared)?;
-    let first = reader.next().await?.unwrap_or_default();
-    let Some(second) = reader.next().await? else { return Ok(Whole { bytes: first, _room: room }) };
-    let mut whole = BytesMut::from(first);
-    let mut piece = Some(second);
-    while let Some(more) = piece {
-        whole.extend_from_slice(&more);
+    let mut whole = BytesMut::new();
+    let mut piece = reader.next().now_or_never().transpose()?;
+    if let Some(first) = piece {
+        piece = reader.next().now_or_never().transpose()?;
+        let bytes = first.unwrap_or_default();
+        if matches!(piece, Some(None)) || bytes.is_empty() {
+            return Ok(Whole { bytes, _held: None });
+        }
+        whole.extend_from_slice(&bytes);
+    }
+    let mut held = shared.body_room.short.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
+    let mut is_long = false;
+    loop {
+        let next = match piece.take() {
+            Some(ready) => ready,
+            None => reader.next().await?,
+        };
+        let Some(next) = next else { break };
+        whole.extend_from_slice(&next);
         if whole.len() > limit_bytes {
             return Err(too_large(limit_bytes));
         }
-        while whole.len() > room.num_permits() * 1024 {
-            room.merge(take_room(shared)?);
+        if whole.len() > MAX_LINE_BYTES && !is_long {
+            refuse_long_object(shared, &whole)?;
+            held = shared.body_room.long.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
+            is_long = true;
         }
-        piece = reader.next().await?;
+        if is_long && !reaches(&mut held, whole.len()) {
+            return Err(no_room(shared));
+        }
+        reader.set_pace(pace.holding(whole.len()));
     }
-    Ok(Whole { bytes: whole.freeze(), _room: room })
+    Ok(Whole { bytes: whole.freeze(), _held: Some(held) })
 }
 
-fn take_room(shared: &Shared) -> Result<SemaphorePermit<'_>, Problem> {
-    let room = shared.body_room_kib.try_acquire_many(STEP_KIB);
-    room.map_err(|_| answer::unavailable(shared, Failure::new(Cause::Overloaded)))
+/// Grows the room to so many bytes, if there is as much.
+fn reaches(held: &mut Permit, bytes: usize) -> bool {
+    let missing = bytes.div_ceil(STEP_BYTES).saturating_sub(held.units());
+    missing == 0 || held.grow(missing)
+}
+
+/// Only an array may be longer than a launch: what is none is not read to its end.
+fn refuse_long_object(shared: &Shared, begun: &[u8]) -> Result<(), Problem> {
+    if text_of(begun).first() == Some(&b'[') {
+        return Ok(());
+    }
+    let invalid = Invalid::new(Reason::LineTooLong, format!("a launch has at most {MAX_LINE_BYTES} bytes"));
+    shared.lanes.metrics.rejected(invalid.reason.slug(), 1);
+    Err(invalid.into())
+}
+
+/// The text without byte-order mark and white space before it.
+pub(super) fn text_of(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start()
+}
+
+fn no_room(shared: &Shared) -> Problem {
+    answer::unavailable(shared, Failure::new(Cause::Overloaded))
 }
 
 fn too_large(limit_bytes: usize) -> Problem {
-    let detail = format!("an object or an array has at most {limit_bytes} bytes; NDJSON may have any length");
+    let detail = format!("an array has at most {limit_bytes} bytes; NDJSON may have any length");
     Problem::new(kinds::BODY_TOO_LARGE, detail)
 }

@@ -4,6 +4,7 @@
 mod bulks;
 mod clients;
 mod dates;
+mod fairness;
 mod log_changes;
 mod many;
 mod outage;
