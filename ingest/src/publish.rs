@@ -212,12 +212,10 @@ mod tests {
 
     use ledger::Fingerprint;
     use prometheus_client::registry::Registry;
+    use protocol::deduplication::Claimed;
 
     use super::*;
-    use crate::{
-        key::Claimed,
-        recent::{Claim, RecentConfig},
-    };
+    use crate::recent::{Claim, RecentConfig};
 
     type Silence = Pending<Result<Published, PublishError>>;
 

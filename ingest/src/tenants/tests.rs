@@ -93,7 +93,8 @@ fn mistakes_are_told_with_their_line() {
         ("[rule]\n", 4, ""),
         ("[[rules]]\ntenant = \"x\"\n", 4, "rules"),
     ] {
-        let error = TenantsFile::new(&format!("{first}{text}")).load().err().expect(text).to_string();
+        let Err(error) = TenantsFile::new(&format!("{first}{text}")).load() else { panic!("{text} is taken") };
+        let error = error.to_string();
         assert!(error.contains(&format!("line {line}")) && error.contains(word), "{text}: {error}");
     }
     let missing = TenantsConfig { file: Some("/nowhere/tenants.toml".into()), ..TenantsConfig::default() };

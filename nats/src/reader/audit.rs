@@ -49,16 +49,17 @@ async fn read(log: &Log, check: &mut SequenceCheck, end: u64) -> Result<(), Nats
 }
 
 async fn drain(consumer: &mut Consumer, check: &mut SequenceCheck, end: u64) -> Result<(), NatsError> {
+    let mut delivered = 0;
     while check.next() <= end {
         while consumer.is_short() {
             consumer.ask().await?;
         }
         match timeout(SILENCE, consumer.next()).await {
             Ok(Some(Delivery::Message { number, message, .. })) => {
-                if number != consumer.delivered + 1 {
+                if number != delivered + 1 {
                     return Ok(()); // Lost on the way, not in the log.
                 }
-                consumer.delivered = number;
+                delivered = number;
                 check.saw(message.sequence);
             }
             Ok(Some(Delivery::PullEnded { .. })) => {}
