@@ -59,12 +59,7 @@ impl Changes {
     /// # Errors
     /// When the connection is lost or the server does not answer in time.
     pub async fn subscribe(&self) -> Result<Notices, NatsError> {
-        let mut events = self.client.events();
-        let seen = *events.borrow_and_update();
-        let pattern = subjects::changes_pattern(self.epoch);
-        let subscriber = self.client.inner().subscribe(pattern).await.map_err(NatsError::unavailable)?;
-        self.client.flush().await?;
-        Ok(Notices { client: self.client.clone(), subscriber, events, seen })
+        Notices::subscribe(&self.client, subjects::changes_pattern(self.epoch)).await
     }
 }
 
@@ -78,6 +73,23 @@ pub struct Notices {
 }
 
 impl Notices {
+    /// Listens to all lanes of whatever log: for those who do not know its epoch yet, or see it change. When this returns, the
+    /// server has the subscription.
+    ///
+    /// # Errors
+    /// When the connection is lost or the server does not answer in time.
+    pub async fn of_every_epoch(client: &Client) -> Result<Self, NatsError> {
+        Self::subscribe(client, subjects::ALL_CHANGES.to_owned()).await
+    }
+
+    async fn subscribe(client: &Client, pattern: String) -> Result<Self, NatsError> {
+        let mut events = client.events();
+        let seen = *events.borrow_and_update();
+        let subscriber = client.inner().subscribe(pattern).await.map_err(NatsError::unavailable)?;
+        client.flush().await?;
+        Ok(Self { client: client.clone(), subscriber, events, seen })
+    }
+
     /// The next event; `None` when the client is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<NoticeEvent> {
         loop {

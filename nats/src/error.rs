@@ -55,8 +55,8 @@ impl NatsError {
 pub enum LogError {
     /// The log was made with another number of partitions, which is fixed for its life.
     #[error(
-        "the log has {found} partitions and the configuration asks for {wanted}: configure {found}, or start a new log \
-         under the next epoch"
+        "the log has {found} partitions and the configuration asks for {wanted}: configure {found}, which is \
+         fixed for the life of a log"
     )]
     OtherPartitions {
         /// As configured.
@@ -66,9 +66,8 @@ pub enum LogError {
     },
     /// The log was written by another version of the wire format.
     #[error(
-        "the log has wire version {found} and this program speaks {}: run the program that belongs to it, or start a new \
-         log under the next epoch",
-        crate::log::stream::WIRE_VERSION
+        "the log has wire version {found} and this program speaks {}: run the version that belongs to it",
+        crate::log::metadata::WIRE_VERSION
     )]
     OtherWireVersion {
         /// As in the stream's metadata.
@@ -78,7 +77,7 @@ pub enum LogError {
     #[error("{0}")]
     NotOurs(String),
     /// There is no such stream.
-    #[error("there is no stream {0}: run `saldo log apply`, which makes it, or check the epoch")]
+    #[error("there is no stream {0}: run `saldo log apply`, which makes it")]
     Missing(String),
     /// The request failed.
     #[error(transparent)]

@@ -20,7 +20,7 @@ pub use changes::{Changes, NoticeEvent, Notices};
 pub use client::{Client, ClientConfig};
 pub use error::{LogError, NatsError, NatsErrorKind};
 pub use leases::{FoundLease, LeaseSettings, Leases};
-pub use log::{Log, LogSettings, LogUsage, Unstored};
+pub use log::{Log, LogSettings, LogUsage, Renamed, Renaming, STREAM_EPOCH, Unstored};
 pub use parked::{ParkOutcome, Parked, ParkedSettings};
 pub use publisher::{
     Batch, LaunchName, MessageId, PublishError, PublishErrorKind, Published, Publisher, PublisherConfig, Receipt,

@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod message;
+pub(crate) mod metadata;
 pub(crate) mod stream;
 mod writes;
 
@@ -15,14 +16,21 @@ use protocol::{
 use serde_json::json;
 use tracing::info;
 
-pub use self::writes::Unstored;
 use self::writes::Writes;
+pub use self::{
+    metadata::{Renamed, Renaming},
+    writes::Unstored,
+};
 use crate::{
+    api,
     client::Client,
     error::{LogError, NatsError, NatsErrorKind},
     reader::{LaneReader, ReaderSettings, audit},
     subjects,
 };
+
+/// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
+pub const STREAM_EPOCH: u8 = 1;
 
 /// How the log is made.
 #[derive(Clone, Debug)]
@@ -76,7 +84,7 @@ impl Log {
     pub async fn ensure(client: &Client, settings: &LogSettings) -> Result<Self, LogError> {
         check_settings(settings)?;
         let name = subjects::stream_name(settings.epoch);
-        let config = stream::log_config(settings, &new_stream_id());
+        let config = stream::log_config(settings, &metadata::new_stream_id());
         let found = stream::make_or_find(client, &name, &config).await?;
         let log = Self::checked(client, name, &found)?;
         if log.identity.partitions != settings.partitions {
@@ -105,6 +113,20 @@ impl Log {
         }
     }
 
+    /// Gives the log another name: what positions and ETags that were given out before name is gone, and every service that
+    /// works with the log under its former name stops writing. Metadata that were lost are put back. Messages stay as they are.
+    ///
+    /// # Errors
+    /// The stream is not Saldo's, or is not what the renaming needs; or the request failed: then it may have been renamed.
+    pub async fn rename(client: &Client, epoch: u8, renaming: Renaming) -> Result<Renamed, LogError> {
+        let name = subjects::stream_name(epoch);
+        let found = stream::info(client, &name).await?.ok_or_else(|| LogError::Missing(name.clone()))?;
+        let (config, renamed) = metadata::renamed(&name, &found.config, renaming)?;
+        let updated = api::request(client, &format!("STREAM.UPDATE.{name}"), &config).await;
+        let _info: stream::StreamInfo = updated.map_err(NatsError::from)?;
+        Ok(renamed)
+    }
+
     fn checked(client: &Client, stream: String, found: &stream::StreamInfo) -> Result<Self, LogError> {
         let identity = stream::identity_of(&stream, found)?;
         Ok(Self { client: client.clone(), identity, stream, writes: Arc::default() })
@@ -127,12 +149,14 @@ impl Log {
     pub async fn verify(&self) -> Result<(), LogError> {
         let found = stream::info(&self.client, &self.stream).await?;
         let found = found.ok_or_else(|| LogError::Missing(self.stream.clone()))?;
-        if stream::identity_of(&self.stream, &found)? == self.identity {
+        let found = stream::identity_of(&self.stream, &found)?;
+        if found == self.identity {
             return Ok(());
         }
         Err(LogError::NotOurs(format!(
-            "the stream {} was recreated while this program used it: raise the epoch and start with an empty store",
-            self.stream
+            "the log is {found}, and was {} when this program started: it was made anew or restored, or its epoch was raised; \
+             stop all services and start them again with an empty store",
+            self.identity
         )))
     }
 
@@ -238,9 +262,4 @@ fn check_settings(settings: &LogSettings) -> Result<(), LogError> {
     }
     let what = format!("a log has 1 to {MAX_PARTITIONS} partitions and an epoch of 1 to 200");
     Err(NatsError::refused(what).into())
-}
-
-/// Random text that no other stream has.
-fn new_stream_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }

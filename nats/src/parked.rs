@@ -6,7 +6,7 @@ use crate::{
     api::{self, ApiFailure},
     client::Client,
     error::{LogError, NatsError, NatsErrorKind},
-    log::{checks, stream},
+    log::{checks, metadata, stream},
     subjects,
 };
 
@@ -95,11 +95,11 @@ impl Parked {
 fn check(found: &stream::StreamInfo) -> Result<(), LogError> {
     let name = subjects::PARKED_STREAM;
     checks::parked_settings(name, &found.config)?;
-    if found.config["metadata"][stream::META_PARKED] == stream::WIRE_VERSION {
+    if found.config["metadata"][stream::META_PARKED] == metadata::WIRE_VERSION {
         return Ok(());
     }
     Err(LogError::NotOurs(format!(
-        "the stream {name} does not say in its metadata that it keeps parked messages: it was not made by this program, \
-         rename it"
+        "the stream {name} does not say in its metadata that it keeps parked messages: give Saldo a NATS, or an account \
+         of it, of its own"
     )))
 }

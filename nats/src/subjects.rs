@@ -14,6 +14,8 @@ pub const LEASE_BUCKET: &str = "SALDO_LEASES";
 pub const LEASE_STREAM: &str = "KV_SALDO_LEASES";
 /// Everything in it.
 pub const LEASE_PATTERN: &str = "$KV.SALDO_LEASES.>";
+/// The change notices of all lanes of every epoch.
+pub const ALL_CHANGES: &str = "saldo.changes.*.*";
 /// Name of the log's stream in epoch 1, and beginning of its name in later ones.
 const STREAM: &str = "LAUNCHES";
 

@@ -110,6 +110,29 @@ pub enum SchemaCommand {
 pub enum LogCommand {
     /// Make the log, the parked stream and the bucket of leases, or bring them up to date; may be run again at any time
     Apply(LogApplyArguments),
+    /// Say that the log was restored, from a backup or by a copy: positions and ETags given out before mean nothing from then on
+    Restored(LogRestoredArguments),
+    /// Raise the log's epoch by one, and put its metadata back where they were damaged
+    RaiseEpoch(LogRaiseEpochArguments),
+}
+
+/// `saldo log restored`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogRestoredArguments {
+    /// Servers of the NATS that keeps it, with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
+    pub nats: Option<String>,
+}
+
+/// `saldo log raise-epoch`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogRaiseEpochArguments {
+    /// The epoch to raise it to, higher than it ever was; needed only where the metadata have lost it
+    #[arg(long, value_name = "N")]
+    pub epoch: Option<u8>,
+    /// Servers of the NATS that keeps it, with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
+    pub nats: Option<String>,
 }
 
 /// `saldo log apply`. Copies and bytes come from [SALDO_LOG_REPLICAS] and [SALDO_LOG_MAX_BYTES].

@@ -8,6 +8,7 @@ mod environment;
 mod failure;
 mod health;
 mod log;
+mod log_name;
 mod nats_client;
 mod nats_server;
 mod one_service;
@@ -41,6 +42,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Query(arguments) => one_service::query(&arguments),
         Command::Schema(SchemaCommand::Apply) => schema::apply(),
         Command::Log(LogCommand::Apply(arguments)) => log::apply(&arguments),
+        Command::Log(LogCommand::Restored(arguments)) => log_name::restored(&arguments),
+        Command::Log(LogCommand::RaiseEpoch(arguments)) => log_name::raise_epoch(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Health(arguments) => health::health(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),

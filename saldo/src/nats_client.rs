@@ -4,8 +4,7 @@ use anyhow::{bail, ensure};
 use nats::ClientConfig;
 use service::Variables;
 
-/// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
-pub const STREAM_EPOCH: u8 = 1;
+pub use nats::STREAM_EPOCH;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT_MS: u64 = 5_000;

@@ -10,23 +10,14 @@ use crate::{
     api::{self, ApiFailure, code},
     client::Client,
     error::{LogError, NatsError},
-    log::{LogSettings, checks},
+    log::{LogSettings, checks, metadata},
     parked::ParkedSettings,
     subjects,
 };
 
-/// Version of what stands on the log; another one is refused.
-pub(crate) const WIRE_VERSION: &str = "1";
-/// Keys of the stream's metadata.
-pub(crate) const META_WIRE: &str = "saldo.wire";
-pub(crate) const META_PARTITIONS: &str = "saldo.partitions";
-pub(crate) const META_EPOCH: &str = "saldo.epoch";
-pub(crate) const META_STREAM: &str = "saldo.stream";
 pub(crate) const META_ACCEPTED_LOSS: &str = "saldo.accepted_loss";
 pub(crate) const META_PARKED: &str = "saldo.parked";
 pub(crate) const META_LEASES: &str = "saldo.leases";
-/// Highest epoch: stamps in the store leave room for no more.
-const MAX_EPOCH: u8 = 200;
 
 /// What JetStream tells of a stream. The configuration stays JSON: what this program does not know must survive an update.
 #[derive(Clone, Debug, Deserialize)]
@@ -70,7 +61,7 @@ pub(crate) async fn make_or_find(client: &Client, stream: &str, config: &Value) 
             info(client, stream).await?.ok_or_else(|| LogError::Missing(stream.to_owned()))
         }
         Err(failure) if failure.number() == Some(code::SUBJECTS_OVERLAP) => Err(LogError::NotOurs(format!(
-            "another stream has subjects of {stream}: point it elsewhere or remove it ({})",
+            "another stream takes subjects of {stream}: let it take others, or give Saldo a NATS, or an account of it, of its own ({})",
             NatsError::from(failure)
         ))),
         Err(failure) => Err(NatsError::from(failure).into()),
@@ -102,18 +93,14 @@ pub(crate) fn replicas_of(config: &Value) -> usize {
 /// How the log's stream is made.
 pub(crate) fn log_config(settings: &LogSettings, stream_id: &str) -> Value {
     let mut config = kept_for_ever(&subjects::stream_name(settings.epoch), settings.replicas, settings.max_bytes);
-    config["description"] = json!("Saldo: launches, the source of truth");
+    config["description"] = json!(metadata::DESCRIPTION);
     // Both what comes in and what is stored must be the stream's own subjects.
     config["subjects"] = json!(subjects::log_subjects(settings.partitions));
     config["subject_transform"] =
         json!({ "src": subjects::INBOUND_PATTERN, "dest": subjects::lane_transform(settings.partitions) });
     config["duplicate_window"] = json!(checks::DUPLICATE_WINDOW_NS);
-    config["metadata"] = json!({
-        META_WIRE: WIRE_VERSION,
-        META_PARTITIONS: settings.partitions.to_string(),
-        META_EPOCH: settings.epoch.to_string(),
-        META_STREAM: stream_id,
-    });
+    let LogSettings { partitions, epoch, .. } = *settings;
+    config["metadata"] = metadata::of(&LogIdentity { epoch, stream_id: stream_id.into(), partitions });
     config
 }
 
@@ -124,7 +111,7 @@ pub(crate) fn parked_config(settings: &ParkedSettings) -> Value {
     config["subjects"] = json!([subjects::PARKED_PATTERN]);
     config["max_msgs_per_subject"] = json!(1);
     config["discard_new_per_subject"] = json!(true);
-    config["metadata"] = json!({ META_PARKED: WIRE_VERSION });
+    config["metadata"] = json!({ META_PARKED: metadata::WIRE_VERSION });
     config
 }
 
@@ -150,24 +137,7 @@ fn kept_for_ever(name: &str, replicas: usize, max_bytes: i64) -> Value {
 
 /// Reads the identity from a stream's metadata and checks everything that the promises rest on.
 pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity, LogError> {
-    let metadata = |key: &str| info.config["metadata"][key].as_str();
-    let not_ours = |what: &str| {
-        LogError::NotOurs(format!("the stream {stream} {what}: it was not made by this program, remove or rename it"))
-    };
-    let wire = metadata(META_WIRE).ok_or_else(|| not_ours("has no wire version in its metadata"))?;
-    if wire != WIRE_VERSION {
-        return Err(LogError::OtherWireVersion { found: wire.to_owned() });
-    }
-    let stream_id = metadata(META_STREAM).filter(|id| !id.is_empty()).ok_or_else(|| not_ours("has no id"))?;
-    let epoch = metadata(META_EPOCH).and_then(|text| text.parse().ok()).filter(|epoch| (1..=MAX_EPOCH).contains(epoch));
-    let partitions = metadata(META_PARTITIONS)
-        .and_then(|text| text.parse().ok())
-        .filter(|partitions| (1..=protocol::lane::MAX_PARTITIONS).contains(partitions));
-    let identity = LogIdentity {
-        epoch: epoch.ok_or_else(|| not_ours("has no epoch of 1 to 200 in its metadata"))?,
-        stream_id: stream_id.into(),
-        partitions: partitions.ok_or_else(|| not_ours("has no number of partitions in its metadata"))?,
-    };
+    let identity = metadata::identity(stream, &info.config)?;
     check_log_config(stream, &info.config, identity.partitions)?;
     checks::first_message(stream, &info.state, &accepted_loss(&info.config)?)?;
     Ok(identity)
@@ -202,6 +172,7 @@ fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::metadata::{META_EPOCH, META_PARTITIONS, META_STREAM, META_WIRE};
 
     fn made() -> StreamInfo {
         let settings = LogSettings { partitions: 4, replicas: 1, max_bytes: -1, epoch: 2 };

@@ -2,24 +2,20 @@
 
 use crate::log::LogIdentity;
 
-/// What an operator does when log and store do not belong together.
-const REMEDY: &str = "raise the epoch in the stream's metadata and start with an empty store";
+/// What an operator does when log and store do not belong together: the log is the one to keep.
+const EMPTY_STORE: &str = "stop Saldo and start it with an empty store, which is filled from the log";
 
 /// A worker refuses to write, because what it would write could be wrong. The text is for an operator and names the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The log's metadata makes no sense.
-    #[error("the log's metadata says {what}, which cannot be: correct the stream's metadata")]
+    #[error("the log's metadata says {what}, which cannot be: run `saldo log raise-epoch`")]
     BadIdentity {
         /// What it says.
         what: String,
     },
     /// The store was filled from another log.
-    #[error(
-        "partition {partition} of the store was filled from stream {} of epoch {} with {} partitions, but the log is stream \
-         {} of epoch {} with {} partitions: {REMEDY}",
-        stored.stream_id, stored.epoch, stored.partitions, found.stream_id, found.epoch, found.partitions
-    )]
+    #[error("partition {partition} of the store was filled from {stored}, but the log is {found}: {EMPTY_STORE}")]
     OtherLog {
         /// The lane.
         partition: u16,
@@ -31,7 +27,7 @@ pub enum Refusal {
     /// The store holds messages that the log does not have, or has other ones in their place.
     #[error(
         "the message at sequence {sequence} of partition {partition} is not the one that the store was filled from (the \
-         log lost its end, or was restored to an older state): {REMEDY}"
+         log lost its end, or was restored to an older state): run `saldo log raise-epoch`, {EMPTY_STORE}"
     )]
     LogDiffers {
         /// The lane.
@@ -53,7 +49,7 @@ pub enum Refusal {
     /// The stored rows of too many accounts do not agree with their journals.
     #[error(
         "the stored rows of {accounts} accounts of partition {partition} do not agree with their journals: the store is \
-         damaged; {REMEDY}"
+         damaged; {EMPTY_STORE}"
     )]
     TooManyStopped {
         /// The lane.

@@ -93,7 +93,7 @@ fn a_store_of_another_log_is_refused_with_the_remedy() {
     let state = alone.store.partition_state(0);
     let start = |identity: LogIdentity| Worker::start(WorkerConfig::default(), identity, 0, 1, 1, &state, 0);
     let refusal = start(LogIdentity { stream_id: "another".into(), ..identity() }).unwrap_err();
-    assert!(refusal.to_string().contains("raise the epoch"), "{refusal}");
+    assert!(refusal.to_string().contains("with an empty store"), "{refusal}");
     assert!(!refusal.restart_helps());
     let refusal = start(LogIdentity { epoch: 201, ..identity() }).unwrap_err();
     assert!(matches!(refusal, Refusal::BadIdentity { .. }));
