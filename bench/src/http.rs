@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn positions_are_found() {
-        assert_eq!(position_in(b"{\"position\":\"1.0.7-1.2\",\"x\":1}"), Some(b"1.0.7-1.2".as_slice()));
+        assert_eq!(
+            position_in(b"{\"position\":\"1.0a1b2c3d.0.7-1.2\",\"x\":1}"),
+            Some(b"1.0a1b2c3d.0.7-1.2".as_slice())
+        );
         assert_eq!(position_in(b"{\"position\":null}"), None);
     }
 }

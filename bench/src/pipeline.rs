@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Pipeline {
     /// Where callers reach it.
     pub edges: Edges,
+    /// Where its nats-server listens.
+    pub nats: String,
     process: ChildProcess,
     data: TempDir,
     /// When the services had been started, as far as its output tells.
@@ -43,12 +45,14 @@ impl Pipeline {
             command.args([option, "127.0.0.1:0"]);
         }
         let mut process = ChildProcess::spawn(command)?;
+        let nats = process.wait_for_line("nats-server ", PATIENCE)?;
+        let nats = nats.split_whitespace().last().context("nats-server has an address")?.to_owned();
         process.wait_for_line("aggregator ", PATIENCE)?;
         let started = Instant::now();
         let query = address(&process.wait_for_line("query ", PATIENCE)?)?;
         let ingest = address(&process.wait_for_line("ingest ", PATIENCE)?)?;
         process.wait_for_line("Saldo is up", PATIENCE)?;
-        Ok(Self { edges: Edges { ingest, query }, process, data, started })
+        Ok(Self { edges: Edges { ingest, query }, nats, process, data, started })
     }
 
     /// Stops it and gives its folder back.

@@ -62,7 +62,7 @@ impl Bulk {
         Self {
             settings: shared.tenants.snapshot(),
             open: std::iter::repeat_with(|| None).take(partitions).collect(),
-            report: Report::new(shared.identity.epoch),
+            report: Report::new(shared.name),
             shared,
             tenant,
             open_bytes: 0,

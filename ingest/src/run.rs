@@ -74,6 +74,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         lanes: Lanes { publisher: publisher.clone(), recent, metrics },
         identity: log.identity().clone(),
+        name: log.identity().name(),
         log_state,
         tenants,
         clock,

@@ -1,7 +1,11 @@
 //! What all requests share.
 
 use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, Reason, Tenant};
-use protocol::{lane::partition_of, log::LogIdentity, position::LanePosition};
+use protocol::{
+    lane::partition_of,
+    log::{LogIdentity, LogName},
+    position::LanePosition,
+};
 use retry::Shutdown;
 use service::{Authenticator, FairPool};
 use tokio::time::Instant;
@@ -22,6 +26,8 @@ pub struct Shared {
     pub lanes: Lanes,
     /// Which log.
     pub identity: LogIdentity,
+    /// What positions name it by.
+    pub name: LogName,
     /// What the probe last saw of it.
     pub log_state: LogState,
     /// Zones and cut-offs.
@@ -66,7 +72,7 @@ impl Shared {
 
     /// The position of one message.
     pub fn position(&self, partition: u16, sequence: u64) -> LanePosition {
-        LanePosition { epoch: self.identity.epoch, partition, sequence }
+        LanePosition { log: self.name, partition, sequence }
     }
 
     /// Whether publishing makes sense at all.

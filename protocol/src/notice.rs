@@ -3,6 +3,8 @@
 use ledger::{Account, AccountKey, BusinessDate, Tenant};
 use serde::{Deserialize, Serialize};
 
+use crate::log::Incarnation;
+
 /// The longest notice, in bytes of JSON; a longer one says `all`.
 pub const MAX_NOTICE_BYTES: usize = 64 * 1024;
 /// Most stopped accounts that a notice names; a worker with more stops its whole partition.
@@ -16,6 +18,9 @@ pub struct Notice {
     pub generation: u32,
     /// The log's epoch.
     pub epoch: u8,
+    /// Which of the logs that had this epoch. `None` from a worker of a release that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Incarnation>,
     /// The lane.
     pub partition: u16,
     /// Which worker says so: a number drawn anew at each start. Who has not heard of it may have missed all that it said

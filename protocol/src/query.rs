@@ -46,7 +46,8 @@
 //! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
 //! | a replay below what was then found goes on | what is not replayed yet may be lost, too | `Freshness::go_back` |
 //!
-//! Notices of another generation, epoch or partition are ignored. `complete` means: progress is at or above the lane's
+//! Notices of another generation, log or partition are ignored. Which log a query instance answers for is decided by
+//! [`Origin`]. `complete` means: progress is at or above the lane's
 //! end told by a fresh notice, and no worker replays. The end never goes down, because a zombie's heartbeat may be old.
 //!
 //! A worker's number tells one start of it from another. Two workers of a lane do not disturb each other: each joins on to
@@ -66,6 +67,7 @@ mod freshness;
 mod lane;
 #[cfg(test)]
 mod model_tests;
+mod origin;
 mod stopped;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,7 @@ pub use demand::{Demand, DemandError};
 pub use fills::{FillId, FillTicket};
 pub use freshness::{HEARTBEAT_SILENCE_MS, NoticeEffect, ProgressEffect, ProgressTicket, Stamp};
 pub use lane::{FillOutcome, LaneSettings, QueryLane, Reading};
+pub use origin::{Origin, OtherLog, Standing, StoreScan};
 
 use ledger::{AccountKey, BusinessDate};
 
@@ -93,7 +96,7 @@ pub struct EntryKey<R> {
 /// The rules that can be switched off one by one, inside this crate only, to show that each matters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueryRules {
-    /// Notices of other generations, epochs and lanes are ignored.
+    /// Notices of other generations, logs and lanes are ignored.
     pub(crate) only_own_notices: bool,
     /// A notice wholly behind the known position still drops what it lists.
     pub(crate) behind_notice_drops: bool,

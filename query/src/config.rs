@@ -1,25 +1,20 @@
 //! The configuration of the query service.
 
 use nats::ClientConfig;
-use protocol::lane::MAX_PARTITIONS;
 use service::{ConfigError, HttpLimits, TrustedCallers, Variables};
 
 /// What a query instance is told at its start.
 #[derive(Clone, Debug)]
 pub struct QueryConfig {
-    /// How to reach NATS, for change notices only.
+    /// How to reach NATS, for change notices, and to be told which log there is.
     pub nats: ClientConfig,
-    /// `SALDO_EPOCH`: the log's epoch, 1 to 200. Default 1. A store that was filled from another one is refused.
-    pub epoch: u8,
-    /// `SALDO_PARTITIONS`: lanes of the log, assumed until the store tells. Default 4.
-    pub partitions: u16,
     /// `SALDO_QUERY_CACHE_BYTES`: memory for answers, bookkeeping included. Default 256 MiB.
     pub cache_bytes: usize,
     /// `SALDO_QUERY_MAX_FILLS`: reads of the store at once; more wait. Default 64.
     pub max_fills: usize,
-    /// `SALDO_QUERY_FIRST_WORD_MS`: how long after its start it waits for the first word of a lane's worker, in milliseconds,
-    /// before it answers from the store without one. Default 3,000. Only a worker knows that the log is another one than
-    /// the store was filled from.
+    /// `SALDO_QUERY_FIRST_WORD_MS`: how long after its start it waits to be told by NATS which log there is, and then for the
+    /// first word of a lane's worker, in milliseconds, before it answers from the store without. Default 3,000. Only a worker
+    /// knows that the log lost its end, or was restored in secret.
     pub first_word_ms: u64,
     /// Bounds of the HTTP server.
     pub http: HttpLimits,
@@ -28,12 +23,10 @@ pub struct QueryConfig {
 }
 
 impl QueryConfig {
-    /// Epoch 1, four lanes, 256 MiB, 64 fills, three seconds.
+    /// 256 MiB, 64 fills, three seconds.
     pub fn new(nats: ClientConfig) -> Self {
         Self {
             nats,
-            epoch: 1,
-            partitions: 4,
             cache_bytes: 256 << 20,
             max_fills: 64,
             first_word_ms: 3_000,
@@ -49,8 +42,6 @@ impl QueryConfig {
     pub fn from_variables(variables: &Variables, nats: ClientConfig) -> Result<Self, ConfigError> {
         let default = Self::new(nats);
         Ok(Self {
-            epoch: variables.number("SALDO_EPOCH", default.epoch, 1..=200)?,
-            partitions: variables.number("SALDO_PARTITIONS", default.partitions, 1..=MAX_PARTITIONS)?,
             cache_bytes: variables.number("SALDO_QUERY_CACHE_BYTES", default.cache_bytes, 0..=1 << 40)?,
             max_fills: variables.number("SALDO_QUERY_MAX_FILLS", default.max_fills, 1..=65_536)?,
             first_word_ms: variables.number("SALDO_QUERY_FIRST_WORD_MS", default.first_word_ms, 0..=3_600_000)?,

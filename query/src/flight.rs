@@ -60,8 +60,8 @@ pub(crate) fn depart(
 
 async fn fly(reader: &Reader, generation: u32, mut boarding: Boarding) -> Landed {
     let Some(ticket) = boarding.ticket.as_ref() else { return Landed::Again };
-    let Lane { epoch, partition, .. } = *boarding.lane;
-    let context = Context { epoch, generation, partition };
+    let Lane { log, partition, .. } = *boarding.lane;
+    let context = Context { log, generation, partition };
     let Some(_permit) = reader.permit().await else { return Landed::Failed(true) };
     let answer = match read::answer(reader.store(), context, ticket).await {
         Ok(answer) => answer.map(Arc::new),
@@ -82,7 +82,7 @@ fn land(lane: &Lane, ticket: FillTicket<Representation>, answer: Option<Arc<Answ
         (FillOutcome::Again, _) => Landed::Again,
         (FillOutcome::Answer(_), None) => Landed::Unknown,
         (FillOutcome::Answer(stamp), Some(answer)) => {
-            let rendered = RenderedStamp::of_lane(lane.epoch, lane.partition, stamp);
+            let rendered = RenderedStamp::of_lane(lane.log, lane.partition, stamp);
             Landed::Answer(answer, Arc::new(rendered))
         }
     }

@@ -13,6 +13,7 @@ use ledger::AccountKey;
 use protocol::{
     commit::Progress,
     lane::partition_of,
+    log::{LogIdentity, LogName},
     notice::Notice,
     query::{
         EntryKey, FillId, FillOutcome, FillTicket, LaneSettings, NoticeEffect, ProgressEffect, ProgressTicket,
@@ -66,7 +67,7 @@ struct LaneState {
 
 /// One lane.
 pub(crate) struct Lane {
-    pub(crate) epoch: u8,
+    pub(crate) log: LogName,
     pub(crate) partition: u16,
     clock: Clock,
     state: Mutex<LaneState>,
@@ -80,12 +81,12 @@ pub(crate) struct Lane {
 
 impl Lane {
     fn new(settings: LaneSettings, clock: Clock) -> Self {
-        let LaneSettings { epoch, partition, .. } = settings;
-        let rendered = Arc::new(RenderedStamp::of_lane(epoch, partition, Stamp::default()));
+        let LaneSettings { log, partition, .. } = settings;
+        let rendered = Arc::new(RenderedStamp::of_lane(log, partition, Stamp::default()));
         let machine = QueryLane::new(settings);
         let state = Mutex::new(LaneState { machine, flights: HashMap::new(), rendered });
         Self {
-            epoch,
+            log,
             partition,
             clock,
             state,
@@ -127,7 +128,7 @@ impl Lane {
     /// The texts of the stamp, made anew only when it has changed.
     fn render(&self, state: &mut LaneState, stamp: Stamp) -> Arc<RenderedStamp> {
         if state.rendered.stamp != stamp {
-            state.rendered = Arc::new(RenderedStamp::of_lane(self.epoch, self.partition, stamp));
+            state.rendered = Arc::new(RenderedStamp::of_lane(self.log, self.partition, stamp));
         }
         Arc::clone(&state.rendered)
     }
@@ -230,30 +231,32 @@ impl Lane {
 /// All lanes of the log.
 pub(crate) struct Lanes {
     lanes: Vec<Arc<Lane>>,
-    /// Whether the store has told how many there are, or it is only assumed.
-    pub(crate) is_certain: bool,
     /// The projection that they show.
     pub(crate) generation: u32,
-    pub(crate) epoch: u8,
+    /// The log that they are of.
+    pub(crate) log: LogIdentity,
+    /// Until then a lane whose worker was not heard is not answered for.
+    pub(crate) first_word_until: tokio::time::Instant,
 }
 
 /// What lanes are made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) generation: u32,
-    pub(crate) epoch: u8,
-    pub(crate) partitions: u16,
-    pub(crate) is_certain: bool,
+    pub(crate) log: LogIdentity,
+    pub(crate) first_word_until: tokio::time::Instant,
     /// For all lanes together.
     pub(crate) cache_bytes: usize,
 }
 
 impl Lanes {
     pub(crate) fn new(layout: Layout, clock: Clock) -> Self {
-        let Layout { generation, epoch, partitions, is_certain, cache_bytes } = layout;
-        let cache_bytes = cache_bytes / usize::from(partitions.max(1));
-        let lane = |partition| Arc::new(Lane::new(LaneSettings { generation, epoch, partition, cache_bytes }, clock));
-        Self { lanes: (0..partitions.max(1)).map(lane).collect(), is_certain, generation, epoch }
+        let Layout { generation, log, first_word_until, cache_bytes } = layout;
+        let (name, partitions) = (log.name(), log.partitions.max(1));
+        let cache_bytes = cache_bytes / usize::from(partitions);
+        let settings = |partition| LaneSettings { generation, log: name, partition, cache_bytes };
+        let lane = |partition| Arc::new(Lane::new(settings(partition), clock));
+        Self { lanes: (0..partitions).map(lane).collect(), generation, log, first_word_until }
     }
 
     /// The account's lane.
@@ -271,11 +274,6 @@ impl Lanes {
 
     pub(crate) fn count(&self) -> u16 {
         u16::try_from(self.lanes.len()).unwrap_or(u16::MAX)
-    }
-
-    /// How many lanes there are, if that is certain.
-    pub(crate) fn certain_count(&self) -> Option<u16> {
-        self.is_certain.then(|| self.count())
     }
 
     /// Notices may be missing.

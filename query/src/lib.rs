@@ -7,7 +7,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | `run` | wires everything, from start to an orderly stop |
-//! | `upkeep` | learns generation and lanes from the store, hears notices, looks after the store's health |
+//! | `upkeep` | learns the generation from the store, hears notices, looks after the store's health |
+//! | `origin` | finds out which log there is and whether the store was filled from it |
 //! | `lanes` | one protocol state machine a lane behind a small lock |
 //! | `reader` | serves one reader: cache, fill, join, wait |
 //! | `flight` | fills: one read of the store for all who want the same |
@@ -21,6 +22,7 @@ mod flight;
 mod http;
 mod lanes;
 mod metrics;
+mod origin;
 mod read;
 mod reader;
 mod refusal;

@@ -5,7 +5,10 @@ mod launches;
 mod statement;
 
 use ledger::{BusinessDate, Place};
-use protocol::query::{EntryKey, FillTicket};
+use protocol::{
+    log::LogName,
+    query::{EntryKey, FillTicket},
+};
 use store::{Store, StoreError};
 
 pub(crate) use accounts::{AccountsPage, accounts};
@@ -40,7 +43,7 @@ pub(crate) enum Representation {
 /// What an answer is made from besides the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
-    pub(crate) epoch: u8,
+    pub(crate) log: LogName,
     pub(crate) generation: u32,
     pub(crate) partition: u16,
 }
@@ -58,7 +61,7 @@ pub(crate) async fn answer(
         Representation::Balance => statement::balance(store, account).await?,
         Representation::Days { from, include_empty, limit } => {
             let page = statement::Page { from: *from, to: *until, include_empty: *include_empty, limit: *limit };
-            statement::days(store, account, &page, today).await?
+            statement::days(store, context.log, account, &page, today).await?
         }
         Representation::Launches { after, limit } => {
             let page = launches::Page { date: *until, after: *after, limit: *limit };

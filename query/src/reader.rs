@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,14 +10,15 @@ use std::{
 
 use ledger::Digest;
 use protocol::{
+    log::LogIdentity,
     position::Position,
     query::{Demand, DemandError, EntryKey, Stamp},
 };
 use retry::Shutdown;
 use service::problem::{Problem, kinds};
-use store::{Store, StoreError};
+use store::{Store, StoreError, StoreErrorKind};
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit},
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -28,7 +29,9 @@ use crate::{
     lanes::{Flight, Found, Lane, Lanes},
     metrics::ReadMetrics,
     read::{self, AccountsPage, Representation},
-    refusal::{nobody_heard, not_ready, not_yet_applied, overloaded, shutting_down, stopped, store_unavailable},
+    refusal::{
+        nobody_heard, not_ready, not_yet_applied, other_log, overloaded, shutting_down, stopped, store_unavailable,
+    },
 };
 
 /// How often a reader begins anew because the store went back while it was read for: more often is no accident.
@@ -59,16 +62,29 @@ pub(crate) struct Listed {
     pub(crate) etag: String,
 }
 
+/// What may be answered at present.
+#[derive(Clone, Default)]
+enum Service {
+    /// It is not known yet.
+    #[default]
+    Unknown,
+    /// What is stored, by these lanes.
+    Lanes(Arc<Lanes>),
+    /// Nothing: the sentence is for operators.
+    OtherLog(String),
+}
+
 /// Serves readers from lanes and store.
 pub(crate) struct Reader {
     store: Arc<dyn Store>,
-    /// `None` until the store has told its generation.
-    lanes: RwLock<Option<Arc<Lanes>>>,
-    /// Readers who came before that.
+    service: RwLock<Service>,
+    /// Readers who came before it was known what may be answered.
     laid_out: Notify,
     turns: Semaphore,
-    /// Until then a lane whose worker was not heard since the start is not answered for.
-    first_word_until: Instant,
+    /// Progress that was filled from another log than is served.
+    strayed: watch::Sender<Option<LogIdentity>>,
+    /// Why the stream does not say which log it is.
+    stream_trouble: Mutex<Option<String>>,
     /// The store's incarnation that the lanes speak of.
     incarnation: AtomicU64,
     pub(crate) metrics: ReadMetrics,
@@ -79,46 +95,101 @@ impl Reader {
     pub(crate) fn new(store: Arc<dyn Store>, config: &QueryConfig, metrics: ReadMetrics, shutdown: Shutdown) -> Self {
         let incarnation = AtomicU64::new(store.incarnation());
         let (turns, laid_out) = (Semaphore::new(config.max_fills), Notify::new());
-        let first_word_until = Instant::now() + Duration::from_millis(config.first_word_ms);
-        Self { store, lanes: RwLock::default(), laid_out, turns, first_word_until, incarnation, metrics, shutdown }
+        let strayed = watch::Sender::new(None);
+        let (service, stream_trouble) = (RwLock::default(), Mutex::default());
+        Self { store, service, laid_out, turns, strayed, stream_trouble, incarnation, metrics, shutdown }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }
 
-    /// The lanes, once they are known.
+    /// The lanes, where something may be answered.
     pub(crate) fn lanes(&self) -> Option<Arc<Lanes>> {
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.service.read().unwrap_or_else(PoisonError::into_inner) {
+            Service::Lanes(lanes) => Some(Arc::clone(lanes)),
+            Service::Unknown | Service::OtherLog(_) => None,
+        }
     }
 
     /// Puts other lanes in place.
     pub(crate) fn replace_lanes(&self, lanes: Lanes) -> Arc<Lanes> {
         let lanes = Arc::new(lanes);
-        let before = self.lanes.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&lanes));
-        if let Some(before) = before {
-            before.retire();
-        }
-        self.laid_out.notify_waiters();
+        self.replace_service(Service::Lanes(Arc::clone(&lanes)));
         lanes
     }
 
+    /// From now on nothing is answered; why is for operators.
+    pub(crate) fn withhold(&self, why: String) {
+        self.replace_service(Service::OtherLog(why));
+    }
+
+    fn replace_service(&self, service: Service) {
+        let mut present = self.service.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *present, service);
+        drop(present);
+        if let Service::Lanes(before) = before {
+            before.retire();
+        }
+        self.laid_out.notify_waiters();
+    }
+
+    /// Whether it is known what may be answered, and something may.
+    ///
+    /// # Errors
+    /// A sentence for operators.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match &*self.service.read().unwrap_or_else(PoisonError::into_inner) {
+            Service::Unknown => {
+                let why = self.stream_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let why = why.unwrap_or_else(|| "NATS has not said yet which log there is".to_owned());
+                Err(format!("it is not known of which log the store is: {why}"))
+            }
+            Service::Lanes(_) => Ok(()),
+            Service::OtherLog(why) => Err(why.clone()),
+        }
+    }
+
+    /// Why the stream does not say which log it is, if it does not.
+    pub(crate) fn note_stream(&self, trouble: Option<String>) {
+        *self.stream_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
     /// The lanes; a reader who comes before they are known waits for them as it would for a position.
-    async fn lanes_for(&self, wants: &Wants) -> Result<Arc<Lanes>, Problem> {
-        if let Some(lanes) = self.lanes() {
-            return Ok(lanes);
+    pub(crate) async fn lanes_for(&self, wants: &Wants) -> Result<Arc<Lanes>, Problem> {
+        if let Some(outcome) = self.lanes_or_refusal() {
+            return outcome;
         }
         let laid_out = self.laid_out.notified();
         tokio::pin!(laid_out);
         laid_out.as_mut().enable();
-        if self.lanes().is_none() {
+        if self.lanes_or_refusal().is_none() {
             tokio::select! {
                 () = laid_out => {}
                 () = sleep_until(wants.deadline) => {}
                 () = self.shutdown.begun() => return Err(shutting_down()),
             }
         }
-        self.lanes().ok_or_else(not_ready)
+        self.lanes_or_refusal().unwrap_or_else(|| Err(not_ready()))
+    }
+
+    /// `None` as long as neither is known.
+    fn lanes_or_refusal(&self) -> Option<Result<Arc<Lanes>, Problem>> {
+        match &*self.service.read().unwrap_or_else(PoisonError::into_inner) {
+            Service::Unknown => None,
+            Service::Lanes(lanes) => Some(Ok(Arc::clone(lanes))),
+            Service::OtherLog(_) => Some(Err(other_log())),
+        }
+    }
+
+    /// Strays that were told before say nothing of what is read from now on.
+    pub(crate) fn forget_strays(&self) {
+        self.strayed.send_replace(None);
+    }
+
+    /// Tells of progress of another log than is served.
+    pub(crate) fn strayed(&self) -> watch::Receiver<Option<LogIdentity>> {
+        self.strayed.subscribe()
     }
 
     /// A turn at the store; `None` when it took too long.
@@ -157,8 +228,8 @@ impl Reader {
             let lanes = self.lanes_for(wants).await?;
             let lane = lanes.of(&key.account);
             let minimum = demand(wants, &lanes)?.of_lane(lane.partition);
-            self.meet(lane, wants).await?;
-            self.freshen(lane).await?;
+            self.meet(&lanes, lane, wants).await?;
+            self.freshen(&lanes, lane).await?;
             let flight = match lane.read(key, minimum) {
                 Found::Cached(answer, stamp) => {
                     self.metrics.cached.inc();
@@ -191,8 +262,9 @@ impl Reader {
     /// once. `None`: it is to be asked for the other way.
     pub(crate) fn cached(&self, key: &EntryKey<Representation>) -> Option<Served> {
         self.note_incarnation();
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.as_ref()?.of(&key.account);
+        let service = self.service.read().unwrap_or_else(PoisonError::into_inner);
+        let Service::Lanes(lanes) = &*service else { return None };
+        let lane = lanes.of(&key.account);
         let (answer, stamp) = if lane.was_heard() { lane.read_cached(key)? } else { return None };
         self.metrics.cached.inc();
         Some(Served { answer, stamp })
@@ -209,7 +281,7 @@ impl Reader {
             let stamps: Vec<_> = lanes.iter().map(|lane| (lane.partition, lane.stamp())).collect();
             let incarnation = self.incarnation.load(Ordering::Acquire);
             let Some(_permit) = self.permit().await else { return Err(overloaded()) };
-            let json = read::accounts(self.store(), page).await;
+            let json = read::accounts(self.store(), lanes.log.name(), page).await;
             let json = json.map_err(|error| store_unavailable(self.note_failure(&error)))?;
             self.note_incarnation();
             if self.incarnation.load(Ordering::Acquire) == incarnation && covers(&demand, &stamps) {
@@ -221,15 +293,15 @@ impl Reader {
 
     /// Waits for the first word of the lane's worker: what is stored may be of another log, and the worker tells. Where it
     /// has nothing to say for long, because it or NATS is away, reading goes on without it.
-    async fn meet(&self, lane: &Lane, wants: &Wants) -> Result<(), Problem> {
-        while !lane.was_heard() && Instant::now() < self.first_word_until {
+    async fn meet(&self, lanes: &Lanes, lane: &Lane, wants: &Wants) -> Result<(), Problem> {
+        while !lane.was_heard() && Instant::now() < lanes.first_word_until {
             if Instant::now() >= wants.deadline {
                 return Err(nobody_heard());
             }
             self.metrics.waits.inc();
             tokio::select! {
                 () = lane.first_word() => {}
-                () = sleep_until(wants.deadline.min(self.first_word_until)) => {}
+                () = sleep_until(wants.deadline.min(lanes.first_word_until)) => {}
                 () = self.shutdown.begun() => return Err(shutting_down()),
             }
         }
@@ -240,34 +312,41 @@ impl Reader {
     async fn reach(&self, lanes: &Lanes, demand: &Demand, wants: &Wants) -> Result<bool, Problem> {
         for lane in lanes.iter() {
             let minimum = demand.of_lane(lane.partition);
-            self.meet(lane, wants).await?;
-            self.freshen(lane).await?;
+            self.meet(lanes, lane, wants).await?;
+            self.freshen(lanes, lane).await?;
             while lane.stamp().position < minimum {
                 if lane.is_retired() {
                     return Ok(false);
                 }
                 self.wait(lane, minimum, wants).await?;
-                self.freshen(lane).await?;
+                self.freshen(lanes, lane).await?;
             }
         }
         Ok(true)
     }
 
     /// Where no notices come, progress is read from the store for each reader: nothing else would tell it.
-    async fn freshen(&self, lane: &Lane) -> Result<(), Problem> {
+    async fn freshen(&self, lanes: &Lanes, lane: &Lane) -> Result<(), Problem> {
         self.note_incarnation();
         if lane.hears_notices() {
             return Ok(());
         }
         self.metrics.bypassed.inc();
-        self.read_progress(lane).await.map_err(|error| store_unavailable(self.note_failure(&error)))
+        self.read_progress(lanes, lane).await.map_err(|error| store_unavailable(self.note_failure(&error)))
     }
 
     /// Reads how far the lane is applied; again when the lane went back meanwhile, for then the answer says nothing.
-    pub(crate) async fn read_progress(&self, lane: &Lane) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// The store does not answer, or the lane was filled from another log than `lanes` are of.
+    pub(crate) async fn read_progress(&self, lanes: &Lanes, lane: &Lane) -> Result<(), StoreError> {
         for _ in 0..MAX_NEW_BEGINNINGS {
             let ticket = lane.begin_progress_read();
             let state = self.store.partition_state(lane.partition).await?;
+            if let Some(stray) = state.progress.as_ref().filter(|progress| progress.identity != lanes.log) {
+                self.strayed.send_replace(Some(stray.identity.clone()));
+                return Err(StoreError::new(StoreErrorKind::Unavailable, "progress of another log was read"));
+            }
             let effect = lane.finish_progress_read(ticket, state.progress.as_ref());
             if effect.went_back {
                 let partition = lane.partition;
@@ -297,9 +376,9 @@ impl Reader {
 
 impl Listed {
     fn new(lanes: &Lanes, stamps: &[(u16, Stamp)], json: String) -> Self {
-        let Lanes { epoch, generation, .. } = *lanes;
-        let etag = format!("W/\"{epoch}-{generation}-{}\"", Digest::of(json.as_bytes()));
-        Self { json, stamp: RenderedStamp::of_lanes(epoch, stamps), etag }
+        let (log, generation) = (lanes.log.name(), lanes.generation);
+        let etag = format!("W/\"{log}-{generation}-{}\"", Digest::of(json.as_bytes()));
+        Self { json, stamp: RenderedStamp::of_lanes(log, stamps), etag }
     }
 }
 
@@ -325,9 +404,9 @@ async fn landed(mut flight: Flight) -> Result<Option<Served>, Problem> {
 
 fn demand(wants: &Wants, lanes: &Lanes) -> Result<Demand, Problem> {
     let Some(position) = &wants.position else { return Ok(Demand::nothing()) };
-    Demand::at_least(position.clone(), lanes.epoch, lanes.certain_count()).map_err(|error| {
+    Demand::at_least(position.clone(), lanes.log.name(), lanes.count()).map_err(|error| {
         let kind = match error {
-            DemandError::UnknownEpoch => kinds::POSITION_GONE,
+            DemandError::OtherLog => kinds::POSITION_GONE,
             DemandError::UnknownPartition => kinds::POSITION_INVALID,
         };
         Problem::new(kind, error.to_string())

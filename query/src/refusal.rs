@@ -9,7 +9,13 @@ use crate::lanes::Lane;
 const RETRY_AFTER_S: u64 = 1;
 
 pub(crate) fn not_ready() -> Problem {
-    Problem::new(kinds::STORE_UNAVAILABLE, "the store has not told its generation yet").retry_after(RETRY_AFTER_S)
+    let detail = "it is not known yet which log there is and what of it is stored";
+    Problem::new(kinds::STORE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_S)
+}
+
+pub(crate) fn other_log() -> Problem {
+    let detail = "the store was filled from another log than there is; nothing is told until that is repaired";
+    Problem::new(kinds::ACCOUNT_STOPPED, detail)
 }
 
 pub(crate) fn nobody_heard() -> Problem {
@@ -39,7 +45,7 @@ pub(crate) fn shutting_down() -> Problem {
 }
 
 pub(crate) fn not_yet_applied(lane: &Lane) -> Problem {
-    let applied = Position::of_lane(lane.epoch, lane.partition, lane.stamp().position).to_string();
+    let applied = Position::of_lane(lane.log, lane.partition, lane.stamp().position).to_string();
     Problem::new(kinds::NOT_YET_APPLIED, "the demanded position was not applied within the wait")
         .retry_after(RETRY_AFTER_S)
         .with("position", applied)

@@ -21,7 +21,7 @@ use crate::{
 /// requests are answered as far as the protocol allows.
 ///
 /// # Errors
-/// The listener can be reached by callers who are not trusted, or the store holds what must not be served: other rules, another epoch.
+/// The listener can be reached by callers who are not trusted, or the store was filled by other rules.
 pub async fn run(
     config: QueryConfig,
     listener: TcpListener,
@@ -36,8 +36,8 @@ pub async fn run(
     registry.register_collector(Box::new(LaneGauges::new(&reader)));
     let health = StoreHealth::new();
     let readiness = Readiness::new({
-        let health = health.clone();
-        move || health.get()
+        let (health, reader) = (health.clone(), Arc::clone(&reader));
+        move || health.get().and_then(|()| reader.check())
     });
     let api = http::Api { reader: Arc::clone(&reader), authenticator };
     let router = http::router(api.clone());

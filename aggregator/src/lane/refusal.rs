@@ -29,9 +29,11 @@ pub(super) async fn tell_readers(lane: &Lane, pause: Duration) -> bool {
 }
 
 fn refused(lane: &Lane) -> Notice {
+    let name = lane.dependencies.log.identity().name();
     Notice {
         generation: lane.generation,
-        epoch: lane.dependencies.log.identity().epoch,
+        epoch: name.epoch,
+        incarnation: Some(name.incarnation),
         partition: lane.partition(),
         worker: None,
         from: 0,

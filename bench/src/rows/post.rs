@@ -122,7 +122,7 @@ async fn post(mut connection: Connection, request: Vec<u8>) -> anyhow::Result<(V
     Ok((position, said["accepted"].as_u64().unwrap_or(0)))
 }
 
-/// The highest sequence of a position (`<epoch>.<lane>.<sequence>-<lane>.<sequence>…`): sequences count the whole log.
+/// The highest sequence of a position (`<epoch>.<incarnation>.<lane>.<sequence>-<lane>.<sequence>…`): sequences count the whole log.
 fn last_sequence(position: &[u8]) -> Option<u64> {
     let lanes = std::str::from_utf8(position).ok()?.split('-');
     lanes.filter_map(|lane| lane.rsplit('.').next()?.parse().ok()).max()
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn the_last_sequence_of_a_position_is_found() {
-        assert_eq!(last_sequence(b"1.0.7-1.12-3.9"), Some(12));
-        assert_eq!(last_sequence(b"1.2.5"), Some(5));
+        assert_eq!(last_sequence(b"1.0a1b2c3d.0.7-1.12-3.9"), Some(12));
+        assert_eq!(last_sequence(b"1.0a1b2c3d.2.5"), Some(5));
         assert_eq!(last_sequence(b""), None);
     }
 

@@ -70,7 +70,7 @@ impl LogAt {
             let end = log.lane_end(partition).await?;
             lanes.insert(partition, end.map_or(0, |message| message.sequence));
         }
-        Ok(Position { epoch: log.identity().epoch, lanes })
+        Ok(Position { log: log.identity().name(), lanes })
     }
 
     /// Runs the real `nats` CLI and returns what it printed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger::{Invalid, Reason};
-use protocol::position::Position;
+use protocol::{log::LogName, position::Position};
 use serde::Serialize;
 
 use crate::flight::Failure;
@@ -28,7 +28,7 @@ pub struct LineError {
 /// Counts while a bulk is read.
 #[derive(Debug)]
 pub struct Report {
-    epoch: u8,
+    log: LogName,
     accepted: u64,
     duplicates: u64,
     by_reason: BTreeMap<Reason, u64>,
@@ -57,9 +57,9 @@ pub struct Finished {
 }
 
 impl Report {
-    pub(super) fn new(epoch: u8) -> Self {
+    pub(super) fn new(log: LogName) -> Self {
         let (by_reason, lanes) = (BTreeMap::new(), BTreeMap::new());
-        Self { epoch, accepted: 0, duplicates: 0, by_reason, lanes, errors: BTreeMap::new() }
+        Self { log, accepted: 0, duplicates: 0, by_reason, lanes, errors: BTreeMap::new() }
     }
 
     pub(super) fn accepted(&mut self, partition: u16, sequence: u64, count: u64) {
@@ -79,7 +79,7 @@ impl Report {
             return;
         }
         *self.by_reason.entry(Reason::Conflict).or_default() += count;
-        let position = Position::of_lane(self.epoch, partition, sequence);
+        let position = Position::of_lane(self.log, partition, sequence);
         for line in lines {
             let detail = || format!("the id is known with other content, accepted at position {position}");
             self.list(*line, Reason::Conflict.slug(), detail);
@@ -96,7 +96,7 @@ impl Report {
             accepted: self.accepted,
             duplicates: self.duplicates,
             by_reason: self.by_reason,
-            position: (!self.lanes.is_empty()).then_some(Position { epoch: self.epoch, lanes: self.lanes }),
+            position: (!self.lanes.is_empty()).then_some(Position { log: self.log, lanes: self.lanes }),
             errors: self.errors.into_values().collect(),
             failure,
             first_uncertain_line: failure.and(first_uncertain_line),
@@ -139,11 +139,13 @@ fn shortened(detail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use protocol::log::Incarnation;
+
     use super::*;
 
     #[test]
     fn the_first_refused_lines_are_listed_however_late_they_are_decided() {
-        let mut report = Report::new(1);
+        let mut report = Report::new(LogName { epoch: 1, incarnation: Incarnation::of("s") });
         let most = MAX_ERRORS as u64;
         for line in 11..=most + 20 {
             report.reject(line, &Invalid::new(Reason::Malformed, "no launch"));

@@ -1,5 +1,8 @@
 use nats::{Changes, NatsErrorKind, NoticeEvent};
-use protocol::notice::{Changed, Notice};
+use protocol::{
+    log::Incarnation,
+    notice::{Changed, Notice},
+};
 use testkit::{NatsServer, wait_until_async};
 
 use crate::{PATIENCE, connect, foreign_client};
@@ -8,6 +11,7 @@ fn notice(partition: u16, to: u64) -> Notice {
     Notice {
         generation: 1,
         epoch: 1,
+        incarnation: Some(Incarnation::of("s")),
         partition,
         worker: Some(u64::MAX),
         from: to - 1,

@@ -82,6 +82,7 @@ async fn every_user_can_do_its_work() {
     let notice = Notice {
         generation: 1,
         epoch: 1,
+        incarnation: None,
         partition: 0,
         worker: Some(1),
         from: 0,

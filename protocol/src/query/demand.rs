@@ -1,6 +1,6 @@
 //! What a reader demands with a position: how far a lane must be before it is answered.
 
-use crate::position::Position;
+use crate::{log::LogName, position::Position};
 
 /// What a reader demands of the lanes that its answer covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct Demand {
 /// Why a position cannot be demanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DemandError {
-    /// Of an epoch that this log does not know: it says nothing any more.
-    #[error("the position belongs to another log than the one that is served now")]
-    UnknownEpoch,
+    /// Of another epoch or incarnation: it says nothing of this log.
+    #[error("the position belongs to another log than the one that is served")]
+    OtherLog,
     /// Names a lane that the log does not have.
     #[error("the position names a partition that the log does not have")]
     UnknownPartition,
@@ -25,16 +25,16 @@ impl Demand {
         Self::default()
     }
 
-    /// At least this position. `partitions` is `None` while nothing has told how many lanes the log has.
+    /// At least this position, of the log of this name, which has so many lanes.
     ///
     /// # Errors
-    /// The position means nothing in `epoch`, or names a lane beyond `partitions`.
-    pub fn at_least(position: Position, epoch: u8, partitions: Option<u16>) -> Result<Self, DemandError> {
-        if position.epoch != epoch {
-            return Err(DemandError::UnknownEpoch);
+    /// The position means nothing in `log`, or names a lane beyond `partitions`.
+    pub fn at_least(position: Position, log: LogName, partitions: u16) -> Result<Self, DemandError> {
+        if position.log != log {
+            return Err(DemandError::OtherLog);
         }
         let highest = position.lanes.keys().next_back().copied().unwrap_or(0);
-        if partitions.is_some_and(|count| highest >= count) {
+        if highest >= partitions {
             return Err(DemandError::UnknownPartition);
         }
         Ok(Self { position: Some(position) })

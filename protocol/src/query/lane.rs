@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     commit::Progress,
+    log::LogName,
     notice::{Changed, Notice},
 };
 
@@ -18,8 +19,8 @@ use crate::{
 pub struct LaneSettings {
     /// The projection that readers see; notices of others are ignored.
     pub generation: u32,
-    /// The log's epoch; notices of others are ignored.
-    pub epoch: u8,
+    /// The log; notices of others are ignored.
+    pub log: LogName,
     /// The lane.
     pub partition: u16,
     /// Bytes of cached answers, bookkeeping included.
@@ -94,8 +95,10 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
 
     /// Takes in a notice or a heartbeat.
     pub fn on_notice(&mut self, notice: &Notice, now_ms: u64) -> NoticeEffect {
-        let LaneSettings { generation, epoch, partition, .. } = self.settings;
-        let ours = (notice.generation, notice.epoch, notice.partition) == (generation, epoch, partition);
+        let LaneSettings { generation, log, partition, .. } = self.settings;
+        let is_of_log = notice.incarnation.is_none_or(|incarnation| incarnation == log.incarnation);
+        let ours =
+            is_of_log && (notice.generation, notice.epoch, notice.partition) == (generation, log.epoch, partition);
         if (!ours && self.rules.only_own_notices) || notice.from > notice.to {
             return NoticeEffect { ignored: true, ..NoticeEffect::default() };
         }

@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use super::*;
 use crate::{
     commit::Progress,
-    log::LogIdentity,
+    log::{Incarnation, LogIdentity, LogName},
     notice::{Changed, ChangedAccount, Notice},
 };
 
@@ -66,7 +66,12 @@ fn number(key: &EntryKey<()>) -> usize {
 
 impl World {
     fn new(seed: u64, rules: QueryRules) -> Self {
-        let settings = LaneSettings { generation: 1, epoch: 1, partition: 0, cache_bytes: 6 * 600 };
+        let settings = LaneSettings {
+            generation: 1,
+            log: LogName { epoch: 1, incarnation: Incarnation::of("s") },
+            partition: 0,
+            cache_bytes: 6 * 600,
+        };
         Self {
             random: StdRng::seed_from_u64(seed),
             now_ms: 0,
@@ -149,6 +154,7 @@ impl World {
         Notice {
             generation: 1,
             epoch: 1,
+            incarnation: Some(Incarnation::of("s")),
             partition: 0,
             worker: Some(self.starts),
             from,

@@ -6,13 +6,20 @@ use smol_str::SmolStr;
 use super::*;
 use crate::{
     commit::Progress,
-    log::LogIdentity,
+    log::{Incarnation, LogIdentity, LogName},
     notice::{Changed, ChangedAccount, MAX_STOPPED_ACCOUNTS, Notice},
 };
 
 type Lane = QueryLane<u8, &'static str>;
 
-const SETTINGS: LaneSettings = LaneSettings { generation: 1, epoch: 1, partition: 0, cache_bytes: 1 << 20 };
+/// What a lane of the log with the stream `s` is made with.
+fn settings() -> LaneSettings {
+    LaneSettings { generation: 1, log: name("s"), partition: 0, cache_bytes: 1 << 20 }
+}
+
+fn name(stream_id: &str) -> LogName {
+    LogName { epoch: 1, incarnation: Incarnation::of(stream_id) }
+}
 
 fn account(name: &str) -> AccountKey {
     AccountKey { tenant: Tenant::parse("acme").unwrap(), account: Account::parse(name).unwrap() }
@@ -34,6 +41,7 @@ fn notice(from: u64, to: u64, changed: &[(&str, i32)]) -> Notice {
     Notice {
         generation: 1,
         epoch: 1,
+        incarnation: Some(Incarnation::of("s")),
         partition: 0,
         worker: Some(1),
         from,
@@ -53,7 +61,7 @@ fn progress(sequence: u64) -> Progress {
 
 /// A lane that has heard of position 10 just now (at 0 ms).
 fn lane() -> Lane {
-    let mut lane = Lane::new(SETTINGS);
+    let mut lane = Lane::new(settings());
     lane.on_notice(&notice(10, 10, &[]), 0);
     lane
 }
@@ -196,17 +204,20 @@ fn complete_means_at_the_end_that_was_told() {
 
 #[test]
 fn notices_of_others_are_ignored() {
-    let mut lane = Lane::new(SETTINGS);
+    let mut lane = Lane::new(settings());
     let ours = notice(0, 5, &[]);
     for other in [
         Notice { generation: 2, ..ours.clone() },
         Notice { epoch: 2, ..ours.clone() },
+        Notice { incarnation: Some(Incarnation::of("another")), ..ours.clone() },
         Notice { partition: 1, ..ours.clone() },
         Notice { from: 9, ..ours },
     ] {
         assert!(lane.on_notice(&other, 0).ignored);
     }
     assert_eq!((lane.stamp(0), lane.hears_notices(0)), (Stamp::default(), false));
+    let of_an_earlier_release = Notice { incarnation: None, ..notice(0, 5, &[]) };
+    assert!(!lane.on_notice(&of_an_earlier_release, 0).ignored);
 }
 
 #[test]
@@ -270,7 +281,7 @@ fn too_many_stopped_accounts_stop_the_lane() {
 #[test]
 fn the_budget_is_kept_and_what_is_read_stays() {
     let budget = 10 * (cache::ENTRY_OVERHEAD_BYTES + 5);
-    let mut lane = Lane::new(LaneSettings { cache_bytes: budget, ..SETTINGS });
+    let mut lane = Lane::new(LaneSettings { cache_bytes: budget, ..settings() });
     lane.on_notice(&notice(0, 10, &[]), 0);
     fill(&mut lane, &key("hot", 5));
     for day in 0..100 {
@@ -285,11 +296,13 @@ fn the_budget_is_kept_and_what_is_read_stays() {
 }
 
 #[test]
-fn a_position_of_another_epoch_means_nothing() {
-    let position = |text: &str| text.parse::<crate::position::Position>().unwrap();
-    assert_eq!(Demand::at_least(position("2.0.5"), 1, Some(4)), Err(DemandError::UnknownEpoch));
-    assert_eq!(Demand::at_least(position("1.4.5"), 1, Some(4)), Err(DemandError::UnknownPartition));
-    let demand = Demand::at_least(position("1.0.5-3.9"), 1, Some(4)).unwrap();
+fn a_position_of_another_log_means_nothing() {
+    let (ours, other) = (name("s"), name("another"));
+    let at_least = |text: String| Demand::at_least(text.parse().unwrap(), ours, 4);
+    assert_eq!(at_least(format!("2.{}.0.5", ours.incarnation)), Err(DemandError::OtherLog));
+    assert_eq!(at_least(format!("{other}.0.5")), Err(DemandError::OtherLog));
+    assert_eq!(at_least(format!("{ours}.4.5")), Err(DemandError::UnknownPartition));
+    let demand = at_least(format!("{ours}.0.5-3.9")).unwrap();
     assert_eq!((demand.of_lane(0), demand.of_lane(1), demand.of_lane(3)), (5, 0, 9));
     assert_eq!(Demand::nothing().of_lane(3), 0);
 }

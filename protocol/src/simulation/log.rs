@@ -11,6 +11,9 @@ use crate::{
     worker::ParsedMessage,
 };
 
+/// The id of the one stream that there is.
+pub(crate) const STREAM_ID: &str = "first";
+
 /// What a line of a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
@@ -56,7 +59,7 @@ impl Log {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
         let partitions = rng.random_range(1..=2);
         Self {
-            identity: LogIdentity { epoch: 1, stream_id: "first".into(), partitions },
+            identity: LogIdentity { epoch: 1, stream_id: STREAM_ID.into(), partitions },
             messages: Vec::new(),
             truths: (0..partitions).map(Truth::new).collect(),
             accounts: accounts(),

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     commit::Progress,
+    log::{Incarnation, LogName},
     notice::Notice,
     query::{HEARTBEAT_SILENCE_MS, LaneSettings, ProgressTicket, QueryLane, QueryRules},
 };
@@ -68,8 +69,9 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn new(partition: u16, is_atomic: bool, query_rules: QueryRules, rules: ReaderRules) -> Self {
+        let log = LogName { epoch: 1, incarnation: Incarnation::of(super::log::STREAM_ID) };
         // Few answers fit.
-        let settings = LaneSettings { generation: 1, epoch: 1, partition, cache_bytes: 2_000 };
+        let settings = LaneSettings { generation: 1, log, partition, cache_bytes: 2_000 };
         let lane = QueryLane::with_rules(settings, query_rules);
         let progress_reads = vec![(lane.begin_progress_read(), None)];
         Self {

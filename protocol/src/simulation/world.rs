@@ -262,6 +262,7 @@ impl World {
         Notice {
             generation: 1,
             epoch: 1,
+            incarnation: Some(self.log.identity.name().incarnation),
             partition,
             worker: None,
             from: at,

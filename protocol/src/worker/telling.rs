@@ -6,9 +6,11 @@ use crate::notice::{Changed, Notice};
 impl Worker {
     /// The notice that repeats how far the worker is; to be published every second, and once right after the start.
     pub fn heartbeat(&self) -> Notice {
+        let name = self.identity.name();
         Notice {
             generation: self.generation,
-            epoch: self.identity.epoch,
+            epoch: name.epoch,
+            incarnation: Some(name.incarnation),
             partition: self.partition,
             worker: Some(self.number),
             from: self.committed.sequence,

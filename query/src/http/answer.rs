@@ -9,7 +9,7 @@ use super::stamp::RenderedStamp;
 use crate::read::{Context, Representation};
 
 /// Part of every ETag: raised when the JSON of answers changes, so that no client keeps the old form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// JSON as read, before it has an ETag.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn new(context: Context, key: &EntryKey<Representation>, written: Written) -> Self {
-        let Context { epoch, generation, .. } = context;
-        let etag = format!("W/\"{FORMAT}-{epoch}-{generation}-{}-{}\"", written.applied, name_of(key));
+        let Context { log, generation, .. } = context;
+        let etag = format!("W/\"{FORMAT}-{log}-{generation}-{}-{}\"", written.applied, name_of(key));
         let etag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("W/\"\""));
         Self { json: written.json.into(), takes_stamp: written.takes_stamp, etag }
     }
@@ -68,20 +68,25 @@ fn name_of(key: &EntryKey<Representation>) -> String {
 #[cfg(test)]
 mod tests {
     use ledger::{Account, AccountKey, BusinessDate, Tenant};
+    use protocol::log::{Incarnation, LogName};
 
     use super::*;
 
     #[test]
     fn etags_tell_tenants_and_representations_apart() {
-        let etag = |tenant: &str, representation: Representation| {
+        let etag_of = |stream_id: &str, tenant: &str, representation: Representation| {
             let account =
                 AccountKey { tenant: Tenant::parse(tenant).unwrap(), account: Account::parse("store").unwrap() };
             let key = EntryKey { account, until: BusinessDate::MAX, representation };
             let written = Written { json: String::new(), takes_stamp: false, applied: 7 };
-            Answer::new(Context { epoch: 1, generation: 2, partition: 0 }, &key, written).etag
+            let log = LogName { epoch: 1, incarnation: Incarnation::of(stream_id) };
+            Answer::new(Context { log, generation: 2, partition: 0 }, &key, written).etag
         };
+        let etag = |tenant: &str, representation| etag_of("a", tenant, representation);
         let day = etag("acme", Representation::Day);
-        assert!(day.to_str().unwrap().starts_with("W/\"1-1-2-7-"));
+        let name = format!("W/\"2-1.{}-2-7-", Incarnation::of("a"));
+        assert!(day.to_str().unwrap().starts_with(&name), "{day:?}");
+        assert_ne!(day, etag_of("b", "acme", Representation::Day));
         assert_eq!(day, etag("acme", Representation::Day));
         assert_ne!(day, etag("other", Representation::Day));
         assert_ne!(day, etag("acme", Representation::Balance));

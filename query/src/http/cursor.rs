@@ -1,62 +1,69 @@
 //! Cursors: where the next page of a list begins.
 //!
 //! To callers a cursor is opaque. Inside it is the place where the page before ended, with a digest over it and over the
-//! list that it belongs to, all in hexadecimal: one that was changed, cut or taken to another list is refused. It holds
-//! nothing of the process that made it, so that it outlives a restart. It is no secret and grants nothing: the tenant
+//! list that it belongs to, all in hexadecimal: one that was changed, cut or taken to another list is refused, and so is
+//! one of another log, where the place may be that of another launch. It holds nothing of the process that made it, so that
+//! it outlives a restart. It is no secret and grants nothing: the tenant
 //! always comes from the caller's credentials.
 
 use ledger::{Account, AccountKey, BusinessDate, Digest, Place, Tenant, WindowKey};
+use protocol::log::LogName;
 use service::problem::{Problem, kinds};
 
 /// Part of every digest: raised when the meaning of cursors changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Bytes of the digest that are kept.
 const CHECK_BYTES: usize = 8;
 /// The longest place is an account's name.
 const MAX_CURSOR_BYTES: usize = 2 * (CHECK_BYTES + 64);
 
 /// The next day of a list of days up to `to`.
-pub(crate) fn of_day(account: &AccountKey, to: BusinessDate, next: BusinessDate) -> String {
-    encode(&days(account, to), &next.to_string())
+pub(crate) fn of_day(log: LogName, account: &AccountKey, to: BusinessDate, next: BusinessDate) -> String {
+    encode(&days(log, account, to), &next.to_string())
 }
 
 /// The last launch of a page of a day's launches.
-pub(crate) fn of_launch(window: &WindowKey, last: Place) -> String {
-    encode(&launches(window), &format!("{}.{}", last.sequence, last.line))
+pub(crate) fn of_launch(log: LogName, window: &WindowKey, last: Place) -> String {
+    encode(&launches(log, window), &format!("{}.{}", last.sequence, last.line))
 }
 
 /// The last account of a page.
-pub(crate) fn of_account(tenant: &Tenant, last: &Account) -> String {
-    encode(&accounts(tenant), last.as_str())
+pub(crate) fn of_account(log: LogName, tenant: &Tenant, last: &Account) -> String {
+    encode(&accounts(log, tenant), last.as_str())
 }
 
 /// Reads what [`of_day`] wrote.
-pub(crate) fn read_day(cursor: &str, account: &AccountKey, to: BusinessDate) -> Result<BusinessDate, Problem> {
-    BusinessDate::parse(&decode(cursor, &days(account, to))?).map_err(|_| refused())
+pub(crate) fn read_day(
+    cursor: &str,
+    log: LogName,
+    account: &AccountKey,
+    to: BusinessDate,
+) -> Result<BusinessDate, Problem> {
+    BusinessDate::parse(&decode(cursor, &days(log, account, to))?).map_err(|_| refused())
 }
 
 /// Reads what [`of_launch`] wrote.
-pub(crate) fn read_launch(cursor: &str, window: &WindowKey) -> Result<Place, Problem> {
-    let place = decode(cursor, &launches(window))?;
+pub(crate) fn read_launch(cursor: &str, log: LogName, window: &WindowKey) -> Result<Place, Problem> {
+    let place = decode(cursor, &launches(log, window))?;
     let (sequence, line) = place.split_once('.').ok_or_else(refused)?;
     Ok(Place::new(sequence.parse().map_err(|_| refused())?, line.parse().map_err(|_| refused())?))
 }
 
 /// Reads what [`of_account`] wrote.
-pub(crate) fn read_account(cursor: &str, tenant: &Tenant) -> Result<Account, Problem> {
-    Account::parse(&decode(cursor, &accounts(tenant))?).map_err(|_| refused())
+pub(crate) fn read_account(cursor: &str, log: LogName, tenant: &Tenant) -> Result<Account, Problem> {
+    Account::parse(&decode(cursor, &accounts(log, tenant))?).map_err(|_| refused())
 }
 
-fn days(account: &AccountKey, to: BusinessDate) -> String {
-    format!("days {} {} {to}", account.tenant, account.account)
+fn days(log: LogName, account: &AccountKey, to: BusinessDate) -> String {
+    format!("{log} days {} {} {to}", account.tenant, account.account)
 }
 
-fn launches(window: &WindowKey) -> String {
-    format!("launches {} {} {}", window.tenant, window.account, window.date)
+fn launches(log: LogName, window: &WindowKey) -> String {
+    format!("{log} launches {} {} {}", window.tenant, window.account, window.date)
 }
 
-fn accounts(tenant: &Tenant) -> String {
-    format!("accounts {tenant}")
+fn accounts(log: LogName, tenant: &Tenant) -> String {
+    format!("{log} accounts {tenant}")
 }
 
 fn encode(list: &str, place: &str) -> String {
@@ -91,7 +98,13 @@ pub(crate) fn refused() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use protocol::log::Incarnation;
+
     use super::*;
+
+    fn log(stream_id: &str) -> LogName {
+        LogName { epoch: 1, incarnation: Incarnation::of(stream_id) }
+    }
 
     fn account(name: &str) -> AccountKey {
         AccountKey { tenant: Tenant::parse("acme").unwrap(), account: Account::parse(name).unwrap() }
@@ -99,35 +112,37 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_were() {
-        let (to, next) = (BusinessDate::MAX, BusinessDate::MIN);
-        assert_eq!(read_day(&of_day(&account("a"), to, next), &account("a"), to).unwrap(), next);
+        let (log, to, next) = (log("s"), BusinessDate::MAX, BusinessDate::MIN);
+        assert_eq!(read_day(&of_day(log, &account("a"), to, next), log, &account("a"), to).unwrap(), next);
         let AccountKey { tenant, account } = account(&"n".repeat(64));
-        assert_eq!(read_account(&of_account(&tenant, &account), &tenant).unwrap(), account);
+        assert_eq!(read_account(&of_account(log, &tenant, &account), log, &tenant).unwrap(), account);
         let window = WindowKey { tenant, account, date: next };
         let last = Place::new(u64::MAX, u32::MAX);
-        assert_eq!(read_launch(&of_launch(&window, last), &window).unwrap(), last);
+        assert_eq!(read_launch(&of_launch(log, &window, last), log, &window).unwrap(), last);
     }
 
     #[test]
     fn a_cursor_of_another_list_is_refused() {
-        let cursor = of_day(&account("a"), BusinessDate::MAX, BusinessDate::MIN);
-        assert!(read_day(&cursor, &account("b"), BusinessDate::MAX).is_err());
-        assert!(read_day(&cursor, &account("a"), BusinessDate::MIN).is_err());
-        assert!(read_account(&cursor, &account("a").tenant).is_err());
+        let log_name = log("s");
+        let cursor = of_day(log_name, &account("a"), BusinessDate::MAX, BusinessDate::MIN);
+        assert!(read_day(&cursor, log_name, &account("b"), BusinessDate::MAX).is_err());
+        assert!(read_day(&cursor, log_name, &account("a"), BusinessDate::MIN).is_err());
+        assert!(read_day(&cursor, log("another"), &account("a"), BusinessDate::MAX).is_err());
+        assert!(read_account(&cursor, log_name, &account("a").tenant).is_err());
     }
 
     #[test]
     fn every_change_of_a_cursor_is_refused() {
-        let tenant = account("a").tenant;
-        let cursor = of_account(&tenant, &account("store-17").account);
+        let (log, tenant) = (log("s"), account("a").tenant);
+        let cursor = of_account(log, &tenant, &account("store-17").account);
         for index in 0..cursor.len() {
             let mut changed = cursor.clone().into_bytes();
             changed[index] = if changed[index] == b'0' { b'1' } else { b'0' };
-            assert!(read_account(std::str::from_utf8(&changed).unwrap(), &tenant).is_err());
-            assert!(read_account(&cursor[..index], &tenant).is_err());
+            assert!(read_account(std::str::from_utf8(&changed).unwrap(), log, &tenant).is_err());
+            assert!(read_account(&cursor[..index], log, &tenant).is_err());
         }
         for strange in ["", "zz", "é", "00", &"0".repeat(10_000), &cursor.to_uppercase(), &format!("{cursor}00")] {
-            assert!(read_account(strange, &tenant).is_err(), "{strange}");
+            assert!(read_account(strange, log, &tenant).is_err(), "{strange}");
         }
     }
 }

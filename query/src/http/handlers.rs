@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use ledger::{AccountKey, BusinessDate, WindowKey};
-use protocol::query::EntryKey;
+use protocol::{log::LogName, query::EntryKey};
 use service::{http::Answered, problem::Problem};
 
 use super::{
@@ -38,7 +38,7 @@ pub(super) async fn days(State(api): State<Api>, asked: Asked) -> Answered {
     let limit = parameters.limit()?;
     let from = match parameters.text("cursor") {
         None => from,
-        Some(cursor) => page_start(cursor, &account, from, to)?,
+        Some(cursor) => page_start(cursor, log(&api, &asked).await?, &account, from, to)?,
     };
     let representation = Representation::Days { from, include_empty, limit };
     answer(&api, &EntryKey { account, until: to, representation }, asked).await
@@ -51,7 +51,10 @@ pub(super) async fn launches(State(api): State<Api>, asked: Asked) -> Answered {
     let date = parameters.date("date")?;
     let limit = parameters.limit()?;
     let window = WindowKey { tenant: account.tenant.clone(), account: account.account.clone(), date };
-    let after = parameters.text("cursor").map(|cursor| cursor::read_launch(cursor, &window)).transpose()?;
+    let after = match parameters.text("cursor") {
+        None => None,
+        Some(cursor) => Some(cursor::read_launch(cursor, log(&api, &asked).await?, &window)?),
+    };
     let representation = Representation::Launches { after, limit };
     answer(&api, &EntryKey { account, until: date, representation }, asked).await
 }
@@ -60,7 +63,10 @@ pub(super) async fn launches(State(api): State<Api>, asked: Asked) -> Answered {
 pub(super) async fn accounts(State(api): State<Api>, asked: Asked) -> Answered {
     let parameters = asked.parameters(&["limit", "cursor"])?;
     let tenant = asked.tenant.clone();
-    let after = parameters.text("cursor").map(|cursor| cursor::read_account(cursor, &tenant)).transpose()?;
+    let after = match parameters.text("cursor") {
+        None => None,
+        Some(cursor) => Some(cursor::read_account(cursor, log(&api, &asked).await?, &tenant)?),
+    };
     let page = AccountsPage { tenant, after, limit: parameters.limit()? };
     let listed = api.reader.accounts(&page, &asked.wants()?).await?;
     respond::listed(listed, asked.headers)
@@ -71,14 +77,20 @@ async fn answer(api: &Api, key: &EntryKey<Representation>, asked: Asked) -> Answ
     Ok(respond::served(&served, asked.headers))
 }
 
+/// The log that a cursor must be of.
+async fn log(api: &Api, asked: &Asked) -> Result<LogName, Problem> {
+    Ok(api.reader.lanes_for(&asked.wants()?).await?.log.name())
+}
+
 /// Where a page of days begins. A cursor of another range is refused when its day lies outside of this one.
 fn page_start(
     cursor: &str,
+    log: LogName,
     account: &AccountKey,
     from: BusinessDate,
     to: BusinessDate,
 ) -> Result<BusinessDate, Problem> {
-    let start = cursor::read_day(cursor, account, to)?;
+    let start = cursor::read_day(cursor, log, account, to)?;
     if start < from { Err(cursor::refused()) } else { Ok(start) }
 }
 

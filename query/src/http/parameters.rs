@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderName, Uri},
 };
 use ledger::BusinessDate;
+use protocol::position::PositionError;
 use service::problem::{Problem, kinds};
 use tokio::time::Instant;
 
@@ -105,8 +106,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     value.to_str().map(Some).map_err(|_| invalid(format!("the header {name} cannot be read")))
 }
 
-fn position_invalid(error: protocol::position::PositionError) -> Problem {
-    Problem::new(kinds::POSITION_INVALID, error.to_string())
+fn position_invalid(error: PositionError) -> Problem {
+    let kind = match error {
+        PositionError::Malformed => kinds::POSITION_INVALID,
+        PositionError::WithoutIncarnation => kinds::POSITION_GONE,
+    };
+    Problem::new(kind, error.to_string())
 }
 
 /// A parameter that cannot be used.
@@ -153,14 +158,16 @@ mod tests {
             }
             super::wants(&headers).map_err(|problem| problem.kind.slug)
         };
-        assert!(wants(&[(WAIT_MS, "10000"), (MIN_POSITION, "1.0.5")]).unwrap().position.is_some());
+        assert!(wants(&[(WAIT_MS, "10000"), (MIN_POSITION, "1.0a1b2c3d.0.5")]).unwrap().position.is_some());
         assert!(wants(&[]).unwrap().position.is_none());
         for bad in ["10001", "-1", "", "+5", "1e3", "5.0", "99999999999999999999"] {
             assert_eq!(wants(&[(WAIT_MS, bad)]).unwrap_err(), "parameter_invalid", "{bad}");
         }
-        for bad in ["", "1", "1.2", "a.b.c", "1.0.-5", "01.0.5", "1.0.5-", "1.0.5-0.6", "300.0.1", "1.9999.1"] {
+        for bad in ["", "1", "1.2", "a.b.c", "1.0.-5", "01.0.5", "1.0.5-", "1.0.5-0.6", "300.0.1", "1.0a1b2c3d.9999.1"]
+        {
             assert_eq!(wants(&[(MIN_POSITION, bad)]).unwrap_err(), "position_invalid", "{bad}");
         }
+        assert_eq!(wants(&[(MIN_POSITION, "1.0.5")]).unwrap_err(), "position_gone");
         assert_eq!(wants(&[(MIN_POSITION, "1.0.5"), (MIN_POSITION, "1.0.6")]).unwrap_err(), "parameter_invalid");
     }
 }

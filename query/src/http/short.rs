@@ -62,7 +62,10 @@ mod tests {
 
     use axum::body::Body;
     use ledger::Tenant;
-    use protocol::notice::{Changed, Notice};
+    use protocol::{
+        log::LogIdentity,
+        notice::{Changed, Notice},
+    };
     use retry::Shutdown;
     use service::Authenticator;
     use store::{EmbeddedConfig, EmbeddedStore};
@@ -89,22 +92,37 @@ mod tests {
         let store = EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap();
         let config = QueryConfig::new(nowhere());
         let reader = Reader::new(Arc::new(store), &config, ReadMetrics::default(), Shutdown::new());
-        let layout = Layout { generation: 1, epoch: 1, partitions: 1, is_certain: true, cache_bytes: 1 << 20 };
+        let log = LogIdentity { epoch: 1, stream_id: "s".into(), partitions: 1 };
+        let first_word_until = tokio::time::Instant::now();
+        let layout = Layout { generation: 1, log: log.clone(), first_word_until, cache_bytes: 1 << 20 };
         let lanes = reader.replace_lanes(Lanes::new(layout, Clock::start()));
         let lane = lanes.of(&key().account);
         lane.on_notice(&notice());
         let Found::Fill(ticket, _, _) = lane.read(&key(), 0) else { panic!("nothing is cached yet") };
         let written = Written { json: "{".to_owned(), takes_stamp: true, applied: 7 };
-        let answer = Answer::new(Context { epoch: 1, generation: 1, partition: 0 }, &key(), written);
+        let answer = Answer::new(Context { log: log.name(), generation: 1, partition: 0 }, &key(), written);
         lane.finish_fill(ticket, Some((Arc::new(answer), 100)));
         CachedDays(Api { reader: Arc::new(reader), authenticator: Authenticator::TrustedHeader })
     }
 
     fn notice() -> Notice {
         let changed = Changed::Accounts(Vec::new());
-        let (generation, epoch, partition, worker) = (1, 1, 0, Some(1));
+        let (generation, epoch, incarnation, partition, worker) = (1, 1, None, 0, Some(1));
         let (from, to, time_ms, end, replaying, stopped) = (0, 7, 1, 7, false, Vec::new());
-        Notice { generation, epoch, partition, worker, from, to, time_ms, end, replaying, changed, stopped }
+        Notice {
+            generation,
+            epoch,
+            incarnation,
+            partition,
+            worker,
+            from,
+            to,
+            time_ms,
+            end,
+            replaying,
+            changed,
+            stopped,
+        }
     }
 
     fn nowhere() -> nats::ClientConfig {
@@ -137,7 +155,7 @@ mod tests {
         let others = [
             request(PATH).method("HEAD"),
             request(PATH).header("saldo-tenant", "acme"),
-            request(PATH).header("saldo-min-position", "1.0.1"),
+            request(PATH).header("saldo-min-position", "1.0a1b2c3d.0.1"),
             request(PATH).header("saldo-wait-ms", "0"),
             Request::get(PATH),
             Request::get(PATH).header("saldo-tenant", "other"),

@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use ledger::BusinessDate;
-use protocol::{position::Position, query::Stamp};
+use protocol::{log::LogName, position::Position, query::Stamp};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -24,13 +24,13 @@ pub(crate) struct RenderedStamp {
 
 impl RenderedStamp {
     /// Renders the stamp of one lane.
-    pub(crate) fn of_lane(epoch: u8, partition: u16, stamp: Stamp) -> Self {
-        Self::new(&Position::of_lane(epoch, partition, stamp.position), stamp)
+    pub(crate) fn of_lane(log: LogName, partition: u16, stamp: Stamp) -> Self {
+        Self::new(&Position::of_lane(log, partition, stamp.position), stamp)
     }
 
     /// Renders a position that covers several lanes. Its time is the oldest of the lanes that have any, and it is
     /// complete if all are, so that it never looks fresher than one of them.
-    pub(crate) fn of_lanes(epoch: u8, stamps: &[(u16, Stamp)]) -> Self {
+    pub(crate) fn of_lanes(log: LogName, stamps: &[(u16, Stamp)]) -> Self {
         let lanes = stamps.iter().map(|(partition, stamp)| (*partition, stamp.position)).collect();
         let times = stamps.iter().filter(|(_, stamp)| stamp.position > 0).map(|(_, stamp)| stamp.time_ms);
         let stamp = Stamp {
@@ -38,7 +38,7 @@ impl RenderedStamp {
             time_ms: times.min().unwrap_or(0),
             complete: stamps.iter().all(|(_, stamp)| stamp.complete),
         };
-        Self::new(&Position { epoch, lanes }, stamp)
+        Self::new(&Position { log, lanes }, stamp)
     }
 
     fn new(position: &Position, stamp: Stamp) -> Self {
@@ -76,7 +76,13 @@ fn header(text: String) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use protocol::log::Incarnation;
+
     use super::*;
+
+    fn log(epoch: u8) -> LogName {
+        LogName { epoch, incarnation: Incarnation::of("a") }
+    }
 
     #[test]
     fn times_are_written_with_milliseconds_in_utc() {
@@ -89,18 +95,18 @@ mod tests {
     fn several_lanes_are_as_old_as_the_oldest_that_has_anything() {
         let stamp = |position, time_ms, complete| Stamp { position, time_ms, complete };
         let lanes = [(0, stamp(7, 5_000, true)), (1, stamp(0, 0, true)), (2, stamp(9, 4_000, false))];
-        let rendered = RenderedStamp::of_lanes(3, &lanes);
-        assert_eq!(rendered.position, "3.0.7-1.0-2.9");
+        let rendered = RenderedStamp::of_lanes(log(3), &lanes);
+        assert_eq!(rendered.position, format!("{}.0.7-1.0-2.9", log(3)));
         assert_eq!(rendered.applied_at, "1970-01-01T00:00:04.000Z");
         assert_eq!(rendered.complete, "false");
     }
 
     #[test]
     fn the_tail_ends_an_object() {
-        let rendered = RenderedStamp::of_lane(1, 2, Stamp { position: 5, time_ms: 1, complete: true });
+        let rendered = RenderedStamp::of_lane(log(1), 2, Stamp { position: 5, time_ms: 1, complete: true });
         let text = [b"{".as_slice(), &rendered.tail].concat();
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(value["position"], "1.2.5");
+        assert_eq!(value["position"], format!("{}.2.5", log(1)));
         assert_eq!(value["applied_at"], "1970-01-01T00:00:00.001Z");
         assert_eq!(value["complete"], true);
     }

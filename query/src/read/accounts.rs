@@ -1,6 +1,7 @@
 //! The accounts of a tenant, page by page.
 
 use ledger::{Account, Tenant};
+use protocol::log::LogName;
 use store::{Store, StoreError};
 
 use super::statement::write_end;
@@ -15,7 +16,7 @@ pub(crate) struct AccountsPage {
 }
 
 /// A page of accounts as JSON.
-pub(crate) async fn accounts(store: &dyn Store, page: &AccountsPage) -> Result<String, StoreError> {
+pub(crate) async fn accounts(store: &dyn Store, log: LogName, page: &AccountsPage) -> Result<String, StoreError> {
     let limit = usize::from(page.limit);
     let names = store.accounts(&page.tenant, page.after.as_ref(), limit + 1).await?;
     let mut json = String::from("{\"items\":[");
@@ -25,7 +26,7 @@ pub(crate) async fn accounts(store: &dyn Store, page: &AccountsPage) -> Result<S
         json.push_str("\"}");
     }
     let last = names.get(limit).and_then(|_| names.get(limit - 1));
-    let next = last.map(|last| cursor::of_account(&page.tenant, last));
+    let next = last.map(|last| cursor::of_account(log, &page.tenant, last));
     write_end(&mut json, next.as_deref());
     Ok(json)
 }

@@ -6,6 +6,7 @@ use ledger::{
     AccountKey, Balance, BusinessDate, Currency, CurrencyLine, DayLine, Grain, OpeningPlan, RowKey, Totals,
     format_minor_units, opening, statement::days as day_lines,
 };
+use protocol::log::LogName;
 use store::{AccountRead, Store, StoreError};
 
 use crate::http::{answer::Written, cursor};
@@ -45,6 +46,7 @@ pub(super) async fn day(
 /// A page of days.
 pub(super) async fn days(
     store: &dyn Store,
+    log: LogName,
     account: &AccountKey,
     page: &Page,
     today: BusinessDate,
@@ -57,7 +59,7 @@ pub(super) async fn days(
         write_day(&mut json, account, line);
         json.push('}');
     }
-    let next = lines.get(limit).map(|line| cursor::of_day(account, page.to, line.date));
+    let next = lines.get(limit).map(|line| cursor::of_day(log, account, page.to, line.date));
     write_end(&mut json, next.as_deref());
     Ok(Some(Written { json, takes_stamp: false, applied }))
 }

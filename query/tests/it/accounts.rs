@@ -11,7 +11,7 @@ async fn post_accounts(world: &mut World, names: &[String]) -> String {
         let partition = world.worker.partition("acme", name);
         lanes.entry(partition).or_default().push(Entry::credit(name, "2026-01-01", "1", "1.00"));
     }
-    let mut position = "1".to_owned();
+    let mut position = world.worker.identity.name().to_string();
     for (index, (partition, entries)) in lanes.into_iter().enumerate() {
         for entries in entries.chunks(500) {
             world.post(entries).await;

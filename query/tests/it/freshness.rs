@@ -77,7 +77,7 @@ async fn without_heartbeats_answers_come_from_the_store_and_are_not_complete() {
     world.get(DAY).await;
     assert_eq!(world.gate.reads(), reads + 1);
     let notice = world.commit(&[Entry::credit("a", "2026-01-02", "2", "1.00")]).await;
-    let position = format!("1.{}.{}", notice.partition, notice.to);
+    let position = world.position(notice.partition, notice.to);
     let answer = world.ask(DAY).at_least(&position, 0).send().await;
     assert_eq!((answer.status, answer.header("saldo-complete")), (200, "false"), "the store tells how far it is");
     assert_eq!(answer.json()["currencies"][0]["credit_count"], 2);
@@ -95,7 +95,7 @@ async fn an_end_that_is_not_reached_is_not_complete() {
     notice.end += 5;
     let lagging = "/v1/accounts/b/balance";
     world.tell(&notice).await;
-    let position = format!("1.{}.{}", notice.partition, notice.to);
+    let position = world.position(notice.partition, notice.to);
     let answer = world.ask(lagging).at_least(&position, 10_000).send().await;
     assert_eq!((answer.status, answer.header("saldo-complete")), (200, "false"));
     assert_eq!(world.get("/v1/accounts").await.header("saldo-complete"), "false");

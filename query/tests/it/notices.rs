@@ -1,6 +1,9 @@
 //! Notices that are lost, late, or of a worker that replays.
 
-use protocol::notice::{Changed, Notice};
+use protocol::{
+    log::Incarnation,
+    notice::{Changed, Notice},
+};
 
 use crate::world::{Entry, World, worker_account};
 
@@ -17,8 +20,8 @@ fn credit(id: &str) -> Entry {
     Entry::credit("a", "2026-01-02", id, "1.00")
 }
 
-fn position_of(notice: &Notice) -> String {
-    format!("1.{}.{}", notice.partition, notice.to)
+fn position_of(world: &World, notice: &Notice) -> String {
+    world.position(notice.partition, notice.to)
 }
 
 #[tokio::test]
@@ -29,7 +32,7 @@ async fn a_lost_notice_is_found_out_by_the_next() {
     let mut next = world.commit(&[credit("3")]).await;
     next.changed = Changed::Accounts(Vec::new());
     world.tell(&next).await;
-    let answer = world.ask(DAY).at_least(&position_of(&next), 10_000).send().await;
+    let answer = world.ask(DAY).at_least(&position_of(&world, &next), 10_000).send().await;
     assert_eq!(answer.json()["currencies"][0]["closing"], "3.00");
     assert!(world.metric("saldo_query_gaps_total").await >= 1.0);
 }
@@ -39,7 +42,7 @@ async fn a_lost_notice_is_found_out_by_a_heartbeat() {
     let mut world = with_cached_day().await;
     let lost = world.commit(&[credit("2")]).await;
     world.heart.beat_at(&lost);
-    let answer = world.ask(DAY).at_least(&position_of(&lost), 10_000).send().await;
+    let answer = world.ask(DAY).at_least(&position_of(&world, &lost), 10_000).send().await;
     assert_eq!(answer.json()["currencies"][0]["closing"], "2.00");
 }
 
@@ -51,7 +54,7 @@ async fn what_changed_while_nats_was_away_is_seen_afterwards() {
     world.heart.beat_at(&missed);
     world.nats.restart().unwrap();
     world.wait_until_fresh().await;
-    let answer = world.ask(DAY).at_least(&position_of(&missed), 10_000).send().await;
+    let answer = world.ask(DAY).at_least(&position_of(&world, &missed), 10_000).send().await;
     assert_eq!(
         (answer.json()["currencies"][0]["closing"].clone(), answer.header("saldo-complete")),
         ("2.00".into(), "true")
@@ -65,7 +68,7 @@ async fn a_notice_that_says_all_drops_all() {
     let mut notice = world.commit(&[credit("2")]).await;
     notice.changed = Changed::All;
     world.tell(&notice).await;
-    let answer = world.ask(DAY).at_least(&position_of(&notice), 10_000).send().await;
+    let answer = world.ask(DAY).at_least(&position_of(&world, &notice), 10_000).send().await;
     assert_eq!(answer.json()["currencies"][0]["closing"], "2.00");
 }
 
@@ -74,7 +77,7 @@ async fn while_a_worker_replays_no_more_is_claimed_than_it_has_replayed() {
     let mut world = with_cached_day().await;
     let notice = world.commit(&[credit("2")]).await;
     world.tell(&notice).await;
-    let position = position_of(&notice);
+    let position = position_of(&world, &notice);
     assert_eq!(world.ask(DAY).at_least(&position, 10_000).send().await.status, 200);
     let replay = Notice { from: 1, to: 1, replaying: true, changed: Changed::Accounts(Vec::new()), ..notice.clone() };
     world.tell(&replay).await;
@@ -99,7 +102,7 @@ async fn a_stopped_account_is_not_answered_and_others_are() {
     notice.stopped = vec![worker_account("acme", "a")];
     world.tell(&notice).await;
     let other = format!("/v1/accounts/{other}/balance");
-    assert_eq!(world.ask(&other).at_least(&position_of(&notice), 10_000).send().await.status, 200);
+    assert_eq!(world.ask(&other).at_least(&position_of(&world, &notice), 10_000).send().await.status, 200);
     for path in [DAY, "/v1/accounts/a/balance", "/v1/accounts/a/launches?date=2026-01-02"] {
         assert_eq!(world.get(path).await.refusal(), (503, "account_stopped".to_owned()), "{path}");
     }
@@ -113,11 +116,12 @@ async fn strangers_notices_change_nothing() {
     for stranger in [
         Notice { generation: 9, ..notice.clone() },
         Notice { epoch: 9, ..notice.clone() },
+        Notice { incarnation: Some(Incarnation::of("another")), ..notice.clone() },
         Notice { partition: 900, ..notice.clone() },
     ] {
         world.publish(&stranger).await;
     }
-    let ignored = async |world: &World| (world.metric("saldo_query_ignored_notices_total").await >= 3.0).then_some(());
-    world.wait_for("three ignored notices", ignored).await;
-    assert_eq!(world.ask(DAY).at_least(&position_of(&notice), 0).send().await.problem(), "not_yet_applied");
+    let ignored = async |world: &World| (world.metric("saldo_query_ignored_notices_total").await >= 4.0).then_some(());
+    world.wait_for("four ignored notices", ignored).await;
+    assert_eq!(world.ask(DAY).at_least(&position_of(&world, &notice), 0).send().await.problem(), "not_yet_applied");
 }

@@ -58,7 +58,7 @@ async fn headers_are_read_strictly() {
     for (name, value, slug) in [
         ("saldo-min-position", "yesterday", "position_invalid"),
         ("saldo-min-position", "", "position_invalid"),
-        ("saldo-min-position", "1.0.18446744073709551616", "position_invalid"),
+        ("saldo-min-position", "1.0a1b2c3d.0.18446744073709551616", "position_invalid"),
         ("saldo-wait-ms", "10001", "parameter_invalid"),
         ("saldo-wait-ms", "-1", "parameter_invalid"),
         ("saldo-wait-ms", "a while", "parameter_invalid"),

@@ -1,5 +1,6 @@
 //! Starts over every kind of store, and stops.
 
+use nats::Renaming;
 use protocol::notice::{Changed, Notice};
 
 use crate::world::{Beginning, Entry, World};
@@ -10,7 +11,8 @@ async fn an_empty_store_is_answered_for() {
     let accounts = async |world: &World| Some(world.get("/v1/accounts").await).filter(|answer| answer.status == 200);
     let answer = world.wait_for("the first answer", accounts).await;
     assert_eq!(answer.text, "{\"items\":[],\"next\":null}");
-    assert_eq!(answer.header("saldo-position"), "1.0.0-1.0-2.0-3.0");
+    let name = world.worker.identity.name();
+    assert_eq!(answer.header("saldo-position"), format!("{name}.0.0-1.0-2.0-3.0"));
     assert_eq!(answer.header("saldo-applied-at"), "1970-01-01T00:00:00.000Z");
     assert_eq!(answer.header("saldo-complete"), "false");
     let unknown = world.get("/v1/accounts/a/days/2026-01-01").await;
@@ -20,55 +22,86 @@ async fn an_empty_store_is_answered_for() {
 }
 
 #[tokio::test]
-async fn the_store_tells_how_many_lanes_there_are() {
-    let beginning = || Beginning { partitions: 16, assumed_partitions: 2, ..Beginning::default() };
-    let mut world = World::begin(beginning()).await;
+async fn the_log_tells_how_many_lanes_there_are() {
+    let mut world = World::begin(Beginning { partitions: 16, ..Beginning::default() }).await;
     let account = (0..).map(|number| format!("a{number}"));
     let account = account.skip(1).find(|name| world.worker.partition("acme", name) == 13).unwrap();
-    let position = world.post(&[Entry::credit(&account, "2026-01-01", "1", "1.00")]).await;
     let path = format!("/v1/accounts/{account}/balance");
-    let found = async |world: &World| {
-        let answer = world.ask(&path).at_least(&position, 1_000).send().await;
-        (answer.status == 200 && answer.header("saldo-position") == position).then_some(())
-    };
-    world.wait_for("the lane to be known", found).await;
-    world.stop_query().await.unwrap();
-    world.start_query().await;
-    world.wait_for("the lane to be known again", found).await;
+    let beyond = world.position(13, 1);
+    let waits = world.ask(&path).at_least(&beyond, 0).send().await;
+    assert_eq!(waits.status, 503, "never an answer that is older than was demanded, nor a 404: {waits:?}");
+    let position = world.post(&[Entry::credit(&account, "2026-01-01", "1", "1.00")]).await;
+    let answer = world.ask(&path).at_least(&position, 10_000).send().await;
+    assert_eq!((answer.status, answer.header("saldo-position")), (200, position.as_str()));
 }
 
-/// A list of an empty store that waits for a position: the first progress lays the lanes out anew, and it waits for those.
+/// Nobody knows how many lanes there are, nor which log a position would be of.
 #[tokio::test]
-async fn a_list_that_waits_waits_for_the_lanes_that_are_laid_out_anew() {
-    let mut world = World::new().await;
-    let lane = world.worker.partition("acme", "a");
-    let waiting = tokio::spawn(world.ask("/v1/accounts").at_least(&format!("1.{lane}.2"), 10_000).send());
-    let waits = async |world: &World| (world.metric("saldo_query_waits_total").await >= 1.0).then_some(());
-    world.wait_for("the list to wait", waits).await;
-    let first = world.commit(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
-    assert_eq!(first.to, 1);
-    world.tell(&first).await;
-    world.wait_until_fresh().await;
-    let bypasses = world.metric("saldo_query_bypasses_total").await;
-    for _ in 0..20 {
-        assert_eq!(world.metric("saldo_query_bypasses_total").await.to_bits(), bypasses.to_bits(), "it asks the store");
+async fn before_there_is_a_log_readers_wait_and_are_sent_away() {
+    let beginning = Beginning { has_log: false, first_word_ms: Some(0), ..Beginning::default() };
+    let mut world = World::begin(beginning).await;
+    let path = "/v1/accounts/a/balance";
+    for demanded in [None, Some("1.0a1b2c3d.0.1")] {
+        let ask = world.ask(path).header("saldo-wait-ms", "0");
+        let ask = demanded.into_iter().fold(ask, |ask, position| ask.header("saldo-min-position", position));
+        assert_eq!(ask.send().await.refusal(), (503, "store_unavailable".to_owned()), "{demanded:?}");
     }
-    assert!(!waiting.is_finished());
-    let position = world.post(&[Entry::credit("a", "2026-01-01", "2", "1.00")]).await;
-    let answer = waiting.await.unwrap();
-    assert_eq!(answer.status, 200);
-    assert!(answer.header("saldo-position").contains(position.trim_start_matches("1.")), "{answer:?}");
+    let unready = async |world: &World| {
+        world.get("/health/ready").await.text.contains("there is no stream LAUNCHES").then_some(())
+    };
+    world.wait_for("readiness to say why", unready).await;
+    let waiting = tokio::spawn(world.ask(path).header("saldo-wait-ms", "10000").send());
+    world.make_log().await;
+    assert_eq!(waiting.await.unwrap().refusal(), (404, "unknown_account".to_owned()));
+    let position = world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    assert_eq!(world.ask(path).at_least(&position, 10_000).send().await.status, 200);
+    world.wait_until_fresh().await;
+}
+
+/// Under a service that runs: nothing of the former log is told, and what was given out of it is known to be gone.
+#[tokio::test]
+async fn a_log_that_gets_another_name_is_noticed_and_a_store_of_it_is_answered_from() {
+    for renaming in [Renaming::Restored, Renaming::RaisedEpoch(None)] {
+        let mut world = World::new().await;
+        let before = world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+        let path = "/v1/accounts/a/launches?date=2026-01-01&limit=1";
+        let told = world.ask(path).at_least(&before, 10_000).send().await;
+        let renamed = world.rename_log(renaming).await;
+        let stopped = async |world: &World| (world.get(path).await.status == 503).then_some(());
+        world.wait_for("nothing to be told", stopped).await;
+        for path in [path, "/v1/accounts", "/v1/accounts/unknown/balance"] {
+            assert_eq!(world.get(path).await.refusal(), (503, "account_stopped".to_owned()), "{path}");
+        }
+        let readiness = world.get("/health/ready").await;
+        assert_eq!(readiness.status, 503);
+        assert!(readiness.text.contains(renamed.stream_id.as_str()), "{readiness:?}");
+
+        // A store of the renamed log in place of the former one, as another service would fill it.
+        world.worker.identity = renamed;
+        let after = world.post(&[Entry::credit("a", "2026-01-01", "2", "1.00")]).await;
+        let answered = async |world: &World| Some(world.get(path).await).filter(|answer| answer.status == 200);
+        world.wait_for("an answer", answered).await;
+        let ask = world.ask(path).at_least(&after, 10_000).header("if-none-match", told.header("etag"));
+        let answer = ask.send().await;
+        assert_eq!((answer.status, answer.header("saldo-position")), (200, after.as_str()));
+        assert_ne!(answer.header("etag"), told.header("etag"));
+        let gone = world.ask(path).at_least(&before, 0).send().await;
+        assert_eq!(gone.refusal(), (410, "position_gone".to_owned()));
+        world.stop_query().await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn a_store_of_another_epoch_is_refused() {
-    let mut world = World::without_query(Beginning { epoch: 2, ..Beginning::default() }).await;
-    let of_lane_0 = (0..).map(|number| format!("a{number}"));
-    let of_lane_0 = of_lane_0.skip(1).find(|name| world.worker.partition("acme", name) == 0).unwrap();
-    world.commit(&[Entry::credit(&of_lane_0, "2026-01-01", "1", "1.00")]).await;
+async fn a_store_of_another_log_is_not_answered_from() {
+    let mut world = World::without_query(Beginning::default()).await;
+    world.commit(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+    world.rename_log(Renaming::RaisedEpoch(None)).await;
     world.start_query().await;
-    let error = world.end_of_query().await.unwrap_err();
-    assert!(format!("{error:#}").contains("epoch"), "{error:#}");
+    let path = "/v1/accounts/a/balance";
+    let answer = world.ask(path).header("saldo-wait-ms", "10000").send().await;
+    assert_eq!(answer.refusal(), (503, "account_stopped".to_owned()));
+    assert!(world.get("/health/ready").await.text.contains("the store was filled from"));
+    world.stop_query().await.unwrap();
 }
 
 /// A store under another log than the one that it was filled from: its worker will tell, and until then nothing is answered.
@@ -119,7 +152,7 @@ async fn without_nats_the_store_is_answered_from() {
     let path = "/v1/accounts/a/balance";
     let answered = async |world: &World| Some(world.get(path).await).filter(|answer| answer.status == 200);
     let answer = world.wait_for("an answer", answered).await;
-    let position = format!("1.{}.{}", notice.partition, notice.to);
+    let position = world.position(notice.partition, notice.to);
     assert_eq!((answer.header("saldo-position"), answer.header("saldo-complete")), (position.as_str(), "false"));
     world.nats.restart().unwrap();
     world.heart.beat_at(&notice);
@@ -147,7 +180,12 @@ async fn before_the_store_answers_readers_are_sent_away() {
 #[tokio::test]
 async fn a_stop_lets_waiting_readers_go() {
     let mut world = World::new().await;
-    let waiting = tokio::spawn(world.ask("/v1/accounts/a/balance").at_least("1.0.5-1.5-2.5-3.5", 10_000).send());
+    let waiting = tokio::spawn(
+        world
+            .ask("/v1/accounts/a/balance")
+            .at_least(&format!("{}.0.5-1.5-2.5-3.5", world.worker.identity.name()), 10_000)
+            .send(),
+    );
     let waits = async |world: &World| (world.metric("saldo_query_waits_total").await >= 1.0).then_some(());
     world.wait_for("a waiting reader", waits).await;
     world.begin_stop();

@@ -50,14 +50,14 @@ async fn a_reopened_store_empties_the_cache_and_reads_in_flight_begin_anew() {
     let answer = world.get(DAY).await;
     assert_eq!((answer.status, world.gate.reads()), (200, before + 3));
     let lane = world.worker.partition("acme", "a");
-    assert_eq!(answer.header("saldo-position"), format!("1.{lane}.{}", world.worker.last(lane)));
+    assert_eq!(answer.header("saldo-position"), world.position(lane, world.worker.last(lane)));
 }
 
 #[tokio::test]
 async fn a_reader_who_waits_when_the_store_is_reopened_asks_it_and_waits_on() {
     let mut world = with_cached_day().await;
     let notice = world.commit(&[Entry::credit("a", "2026-01-02", "2", "1.00")]).await;
-    let beyond = format!("1.{}.{}", notice.partition, notice.to + 1);
+    let beyond = world.position(notice.partition, notice.to + 1);
     let waits = world.metric("saldo_query_waits_total").await;
     let waiting = tokio::spawn(world.ask(DAY).at_least(&beyond, 10_000).send());
     let waits_again = async |world: &World, times: f64| {

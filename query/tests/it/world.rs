@@ -10,8 +10,8 @@ use std::{sync::Arc, time::Duration};
 pub use client::{Answer, Ask};
 pub use gate::Gate;
 use heart::Heart;
-use nats::{Changes, Client, ClientConfig};
-use protocol::notice::Notice;
+use nats::{Changes, Client, ClientConfig, Log, LogSettings, Renaming, STREAM_EPOCH};
+use protocol::{log::LogIdentity, notice::Notice, position::Position};
 use query::{QueryConfig, run};
 use retry::Shutdown;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
@@ -31,10 +31,8 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub struct Beginning {
     /// Lanes of the log.
     pub partitions: u16,
-    /// Lanes that the query assumes.
-    pub assumed_partitions: u16,
-    /// Epoch that the query is told.
-    pub epoch: u8,
+    /// Whether there is a log from the start.
+    pub has_log: bool,
     /// Whether heartbeats are sent from the start.
     pub hearts_beat: bool,
     /// How long readers wait for the first word of a lane's worker; as configured by default if `None`.
@@ -43,7 +41,7 @@ pub struct Beginning {
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { partitions: 4, assumed_partitions: 4, epoch: 1, hearts_beat: true, first_word_ms: None }
+        Self { partitions: 4, has_log: true, hearts_beat: true, first_word_ms: None }
     }
 }
 
@@ -53,6 +51,7 @@ pub struct World {
     pub gate: Arc<Gate>,
     pub worker: Worker,
     pub heart: Heart,
+    client: Client,
     changes: Changes,
     beginning: Beginning,
     query: Option<Query>,
@@ -88,10 +87,33 @@ impl World {
         let gate = Arc::new(Gate::new(Arc::new(store)));
         gate.open_generation(protocol::worker::FOLD_VERSION).await.unwrap();
         let client = Client::connect(&client_config(&nats)).await.unwrap();
-        let changes = Changes::new(client, 1);
+        let changes = Changes::new(client.clone(), 1);
         let heart = Heart::start(changes.clone(), beginning.partitions, beginning.hearts_beat);
-        let worker = Worker::new(beginning.partitions);
-        Self { nats, gate, worker, heart, changes, beginning, query: None, _folder: folder }
+        let partitions = beginning.partitions;
+        let worker = Worker::new(LogIdentity { epoch: 1, stream_id: "no log yet".into(), partitions });
+        let has_log = beginning.has_log;
+        let mut world = Self { client, nats, gate, worker, heart, changes, beginning, query: None, _folder: folder };
+        if has_log {
+            world.make_log().await;
+        }
+        world
+    }
+
+    /// Makes the log, of which the worker's commits are from now on.
+    pub async fn make_log(&mut self) {
+        let partitions = self.beginning.partitions;
+        let settings = LogSettings { partitions, replicas: 1, max_bytes: -1, epoch: 1 };
+        self.worker.identity = Log::ensure(&self.client, &settings).await.unwrap().identity().clone();
+    }
+
+    /// Gives the log another name, of which the worker knows nothing.
+    pub async fn rename_log(&self, renaming: Renaming) -> LogIdentity {
+        Log::rename(&self.client, STREAM_EPOCH, renaming).await.unwrap().identity
+    }
+
+    /// The position of a write.
+    pub fn position(&self, partition: u16, sequence: u64) -> String {
+        Position::of_lane(self.worker.identity.name(), partition, sequence).to_string()
     }
 
     pub async fn start_query(&mut self) {
@@ -105,8 +127,6 @@ impl World {
 
     fn config(&self) -> QueryConfig {
         let mut config = QueryConfig::new(client_config(&self.nats));
-        config.partitions = self.beginning.assumed_partitions;
-        config.epoch = self.beginning.epoch;
         config.first_word_ms = self.beginning.first_word_ms.unwrap_or(config.first_word_ms);
         config
     }
@@ -160,7 +180,7 @@ impl World {
     pub async fn post(&mut self, entries: &[Entry]) -> String {
         let notice = self.commit(entries).await;
         self.tell(&notice).await;
-        format!("1.{}.{}", notice.partition, notice.to)
+        self.position(notice.partition, notice.to)
     }
 
     /// Commits entries of one lane and tells nobody.

@@ -236,9 +236,7 @@ fn start_aggregator(
 }
 
 fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
-    let mut config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
-    config.epoch = ground.log.identity().epoch;
-    config.partitions = ground.log.identity().partitions;
+    let config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
     let store = Arc::clone(&ground.store);
     let address = listener.local_addr()?;
     Ok(Running::spawn("query", address, steps, |shutdown| query::run(config, listener, store, shutdown)))

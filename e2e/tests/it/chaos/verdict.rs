@@ -166,6 +166,7 @@ fn sequence(position: &Position, account: &Account) -> u64 {
 mod tests {
     use std::time::Instant;
 
+    use protocol::log::{Incarnation, LogName};
     use serde_json::json;
 
     use super::*;
@@ -176,6 +177,10 @@ mod tests {
         Launch { account, date, id: id.to_owned(), credit: true, currency: "BRL", minor_units: 100 }
     }
 
+    fn name() -> LogName {
+        LogName { epoch: 1, incarnation: Incarnation::of("s") }
+    }
+
     /// One launch each at the sequences 3 and 7 of lane 0.
     fn history() -> History {
         let addition = |sequence, id| Addition { sequence, launches: vec![launch(id)] };
@@ -184,7 +189,7 @@ mod tests {
     }
 
     fn observation(balance: &str, claimed: u64, demanded: Option<u64>) -> Observation {
-        let position = |sequence| Position::of_lane(1, 0, sequence);
+        let position = |sequence| Position::of_lane(name(), 0, sequence);
         let body = json!({"currencies": [{"currency": "BRL", "balance": balance}]});
         Observation {
             account: "store-0".to_owned(),
@@ -230,8 +235,8 @@ mod tests {
         observed.push(observation("1.00", 3, Some(3)));
         assert_eq!(outcome(&book, observed.clone()), "");
         assert!(outcome(&Book::default(), observed.clone()).contains("older than 7"), "without a loss it binds");
-        observed[0].answer.as_mut().unwrap().position = Position::of_lane(1, 0, 7);
-        observed[1].demanded = Some(Position::of_lane(1, 0, 7));
+        observed[0].answer.as_mut().unwrap().position = Position::of_lane(name(), 0, 7);
+        observed[1].demanded = Some(Position::of_lane(name(), 0, 7));
         assert!(outcome(&book, observed).contains("7 was demanded"));
     }
 
@@ -239,7 +244,7 @@ mod tests {
     fn complete_promises_what_was_acknowledged_long_before() {
         let book = Book::default();
         book.note_posted(&launch("b"));
-        book.note_acknowledged(&launch("b"), &Position::of_lane(1, 0, 7));
+        book.note_acknowledged(&launch("b"), &Position::of_lane(name(), 0, 7));
         let mut complete = observation("1.00", 3, None);
         assert_eq!(outcome(&book, vec![complete.clone()]), "");
         complete.answer.as_mut().unwrap().complete = true;

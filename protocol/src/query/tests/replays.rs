@@ -139,7 +139,7 @@ fn a_replay_that_falls_silent_gives_way() {
 
 #[test]
 fn progress_found_during_a_replay_is_not_claimed() {
-    let mut lane = Lane::new(SETTINGS);
+    let mut lane = Lane::new(settings());
     lane.on_notice(&replaying(4, 4, &[]), 0);
     let ticket = lane.begin_progress_read();
     lane.finish_progress_read(ticket, Some(&progress(10)));
@@ -148,7 +148,7 @@ fn progress_found_during_a_replay_is_not_claimed() {
 
 #[test]
 fn what_was_read_before_a_worker_was_heard_first_says_nothing() {
-    let mut lane = Lane::new(SETTINGS);
+    let mut lane = Lane::new(settings());
     let read_before = lane.begin_progress_read();
     // The store had progress 33 when it was read, and has lost it since: a new worker begins where the log does.
     lane.on_notice(&notice(0, 0, &[]), 0);

@@ -53,6 +53,7 @@ fn at_start(partition: u16) -> Notice {
     Notice {
         generation: 1,
         epoch: 1,
+        incarnation: None,
         partition,
         worker: Some(1),
         from: 0,

@@ -12,7 +12,6 @@ use protocol::{
     log::{LogIdentity, LogMark},
     notice::{Changed, ChangedAccount, Notice},
 };
-use smol_str::SmolStr;
 
 /// The log's time of sequence 0: 2026-11-22T10:00:00Z. Each message comes a second later.
 const FIRST_TIME_MS: i64 = 1_795_341_600_000;
@@ -49,19 +48,20 @@ impl Entry {
 
 /// The sums so far, and where each lane stands.
 pub struct Worker {
-    partitions: u16,
+    /// The log that commits and notices are of.
+    pub identity: LogIdentity,
     sequence: u64,
     lanes: BTreeMap<u16, u64>,
     rows: BTreeMap<AccountKey, BTreeMap<RowKey, Balance>>,
 }
 
 impl Worker {
-    pub fn new(partitions: u16) -> Self {
-        Self { partitions, sequence: 0, lanes: BTreeMap::new(), rows: BTreeMap::new() }
+    pub fn new(identity: LogIdentity) -> Self {
+        Self { identity, sequence: 0, lanes: BTreeMap::new(), rows: BTreeMap::new() }
     }
 
     pub fn partition(&self, tenant: &str, account: &str) -> u16 {
-        partition_of(&account_key(tenant, account), self.partitions)
+        partition_of(&account_key(tenant, account), self.identity.partitions)
     }
 
     /// The lane's last sequence.
@@ -73,7 +73,7 @@ impl Worker {
     pub fn commit(&mut self, entries: &[Entry]) -> (Commit, Notice) {
         let launches: Vec<Launch> = entries.iter().map(|entry| parse_logged(entry.0.as_bytes()).unwrap()).collect();
         let lanes: BTreeSet<u16> =
-            launches.iter().map(|launch| partition_of(&key_of(launch), self.partitions)).collect();
+            launches.iter().map(|launch| partition_of(&key_of(launch), self.identity.partitions)).collect();
         assert_eq!(lanes.len(), 1, "entries of one lane");
         let partition = *lanes.first().unwrap();
         self.sequence += 1;
@@ -128,11 +128,7 @@ impl Worker {
             accounts: touched.keys().cloned().collect(),
             balances: touched.iter().map(batch).collect(),
             rollups: Vec::new(),
-            progress: Progress {
-                sequence: self.sequence,
-                time_ms: self.time_ms(),
-                identity: LogIdentity { epoch: 1, stream_id: SmolStr::new("s"), partitions: self.partitions },
-            },
+            progress: Progress { sequence: self.sequence, time_ms: self.time_ms(), identity: self.identity.clone() },
             checkpoint: Some(mark),
         }
     }
@@ -147,7 +143,8 @@ impl Worker {
             earliest.into_iter().map(|(AccountKey { tenant, account }, date)| ChangedAccount { tenant, account, date });
         Notice {
             generation: 1,
-            epoch: 1,
+            epoch: self.identity.epoch,
+            incarnation: Some(self.identity.name().incarnation),
             partition,
             worker: Some(1),
             from: self.last(partition),
