@@ -4,10 +4,12 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use protocol::worker::WorkerConfig;
 use retry::{Backoff, Shutdown};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
     AggregatorConfig, Dependencies,
+    log_watch::LogHealth,
     metrics::{LaneMetrics, RestartReason},
     status::LaneStatus,
     store_gate::{Caller, StoreGate},
@@ -43,6 +45,7 @@ pub(crate) struct Lane {
     pub(crate) status: Arc<LaneStatus>,
     pub(crate) voice: Voice,
     pub(crate) places: Places,
+    pub(crate) log_health: watch::Receiver<LogHealth>,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -9,11 +9,12 @@ use std::{
 use anyhow::Context;
 use protocol::{leases::Standing, worker::WorkerConfig};
 use retry::Shutdown;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     AggregatorConfig, Dependencies,
     lane::Lane,
+    log_watch::LogHealth,
     metrics::{LaneMetrics, Metrics},
     status::LaneStatus,
     store_gate::StoreGate,
@@ -32,6 +33,7 @@ pub(crate) struct Equipment {
     pub(crate) gate: Arc<StoreGate>,
     pub(crate) generation: u32,
     pub(crate) places: Places,
+    pub(crate) log_health: watch::Receiver<LogHealth>,
 }
 
 /// How the lanes stand that are worked on now; shared with `/health/ready`.
@@ -100,6 +102,7 @@ impl Lanes {
             status: Arc::clone(&status),
             voice: voice.clone(),
             places: self.equipment.places.clone(),
+            log_health: self.equipment.log_health.clone(),
             shutdown: shutdown.clone(),
         };
         self.tasks.spawn(async move {

@@ -14,6 +14,7 @@ mod http;
 mod keeper;
 mod lane;
 mod lanes;
+mod log_watch;
 mod metrics;
 mod run;
 mod selection;

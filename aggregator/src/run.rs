@@ -14,6 +14,7 @@ use crate::{
     AggregatorConfig, http,
     keeper::Keeper,
     lanes::{Equipment, Lanes, Statuses},
+    log_watch::LogWatch,
     metrics::Metrics,
     status,
     store_gate::StoreGate,
@@ -62,16 +63,19 @@ pub async fn run(
     let mut registry = service::metrics::registry();
     let metrics = Metrics::register(&mut registry);
     let threads = dependencies.threads.clone().map(|threads| (threads, Metrics::register_modes(&mut registry)));
-    let router = http::router(registry, status::readiness(statuses.clone()));
+    let (log_watch, log_health) = LogWatch::new(dependencies.log.clone(), &mut registry);
+    let router = http::router(registry, status::readiness(statuses.clone(), log_health.clone()));
 
     let mut parts = JoinSet::new();
     let server = service::serve(listener, router, shutdown.clone(), config.http.clone());
     parts.spawn(async move { server.await.context("the HTTP server failed") });
+    parts.spawn(log_watch.run(shutdown.clone()));
     if let Some(generation) = open_generation(dependencies.store.as_ref(), &shutdown).await? {
         let gate = Arc::new(StoreGate::new(Arc::clone(&dependencies.store)));
         let generation = generation.generation;
         let places = Places::new(threads, &dependencies.log, statuses.clone());
-        let equipment = Equipment { config: Arc::new(config), dependencies, metrics, gate, generation, places };
+        let equipment =
+            Equipment { config: Arc::new(config), dependencies, metrics, gate, generation, places, log_health };
         parts.spawn(work(equipment, statuses, shutdown.clone()));
     }
     while let Some(ended) = parts.join_next().await {

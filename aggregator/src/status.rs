@@ -10,9 +10,9 @@ use std::{
 
 use protocol::leases::Standing;
 use service::Readiness;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use crate::lanes::Statuses;
+use crate::{lanes::Statuses, log_watch::LogHealth};
 
 /// A lane that is behind and has not moved for so long is stuck. Longer than the largest commit takes on a slow disk.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
@@ -162,9 +162,10 @@ pub(crate) fn launches(statuses: &Statuses) -> u64 {
     lanes.iter().map(|lane| lane.launches.load(Relaxed)).sum()
 }
 
-/// Ready while every lane is that is worked on; also where that is none, once it is known.
-pub(crate) fn readiness(statuses: Statuses) -> Readiness {
+/// Ready while the log is whole and every lane is that is worked on; also where that is none, once it is known.
+pub(crate) fn readiness(statuses: Statuses, log_health: watch::Receiver<LogHealth>) -> Readiness {
     Readiness::new(move || {
+        log_health.borrow().check()?;
         let now = Instant::now();
         let lanes = statuses.all().ok_or("it is not decided yet which partitions to work on")?;
         lanes.iter().try_for_each(|lane| lane.check(now))

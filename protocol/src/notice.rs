@@ -37,6 +37,10 @@ pub struct Notice {
     pub end: u64,
     /// Whether the worker replays below the progress that it found when it started (then queries use `to`).
     pub replaying: bool,
+    /// Whether every message of the log is there, as the aggregator knows it: what is missing is in no answer. `None` as long as it
+    /// does not know, and from one that does not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_is_whole: Option<bool>,
     /// What changed.
     pub changed: Changed,
     /// Accounts that the worker has stopped because their stored rows do not agree with their journal.

@@ -10,7 +10,10 @@ use protocol::{
     notice::Notice,
     worker::{Step, Worker},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch::Receiver,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::info;
 
 use super::{
@@ -24,7 +27,7 @@ use super::{
     report::Report,
     verify::Fetched,
 };
-use crate::{compute::compute, metrics::RestartReason};
+use crate::{compute::compute, log_watch::LogHealth, metrics::RestartReason};
 
 /// Messages taken from the reading task at a time: a flood of empty ones costs few wake-ups.
 const TAKEN_AT_ONCE: usize = 256;
@@ -54,6 +57,7 @@ pub(super) struct Driver {
     reading: Reading,
     ends: Ends,
     confirming: Confirming,
+    log_health: Receiver<LogHealth>,
     notifier: Notifier,
     report: Report,
     flight: Option<Flight>,
@@ -78,6 +82,7 @@ impl Driver {
             reading: Reading::start(Arc::clone(&lane), worker.read_from()),
             ends: Ends::start(Arc::clone(&lane)),
             confirming: Confirming::start(Arc::clone(&lane), incarnation),
+            log_health: lane.log_health.clone(),
             notifier: Notifier::start(Arc::clone(&lane)),
             report: Report::new(Arc::clone(&lane)),
             lane,
@@ -117,6 +122,7 @@ impl Driver {
                 _ = ticks.tick() => self.tick(),
                 Ok(()) = self.ends.receiver.changed(), if self.is_started => self.heartbeat(),
                 Ok(()) = self.confirming.receiver.changed() => self.confirmed(),
+                Ok(()) = self.log_health.changed() => self.log_health_changed(),
                 () = due(self.pace.waits_until()) => Ok(()),
                 count = self.reading.incoming.recv_many(&mut batch, TAKEN_AT_ONCE), if may_take => self.take(count, &mut batch),
             };
@@ -309,7 +315,15 @@ impl Driver {
         }
     }
 
+    /// The next session verifies the log, and is refused.
+    fn log_health_changed(&mut self) -> Result<(), Ended> {
+        let refused = self.log_health.borrow_and_update().refused().map(str::to_owned);
+        refused.map_or(Ok(()), |why| Err(Ended::Restart(RestartReason::LogChanged, why)))
+    }
+
     fn send(&mut self, notice: Notice) {
+        let log_is_whole = self.log_health.borrow().is_whole();
+        let notice = Notice { log_is_whole, ..notice };
         self.report.stands(&notice);
         self.notifier.send(notice);
     }

@@ -41,6 +41,7 @@ fn refused(lane: &Lane) -> Notice {
         time_ms: 0,
         end: 0,
         replaying: false,
+        log_is_whole: None,
         changed: Changed::Refused,
         stopped: Vec::new(),
     }

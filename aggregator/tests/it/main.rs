@@ -5,6 +5,7 @@ mod breaking;
 mod cql;
 mod folding;
 mod log_changes;
+mod log_damage;
 mod operating;
 mod poison;
 mod resting;

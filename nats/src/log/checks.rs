@@ -99,8 +99,9 @@ pub(crate) fn first_message(stream: &str, state: &StreamState, accepted: &Accept
     }
     Err(LogError::NotOurs(format!(
         "the stream {stream} begins with sequence {}: all messages before it are gone, though nothing may be deleted; \
-         restore a backup, or accept the loss (`saldo log accept-loss`)",
-        state.first_seq
+         restore a backup, or accept the loss in its metadata (saldo.accepted_loss=1-{})",
+        state.first_seq,
+        state.first_seq - 1
     )))
 }
 

@@ -80,6 +80,8 @@ pub(super) struct Freshness {
     progress: u64,
     time_ms: i64,
     replay: Option<Replay>,
+    /// The last notice that knew said that messages of the log are gone.
+    log_is_damaged: bool,
     /// The last notice says that its worker replays.
     replaying: bool,
     end: u64,
@@ -125,11 +127,12 @@ impl Freshness {
         }
     }
 
-    /// At the end that a fresh notice told, and nobody replays.
+    /// At the end that a fresh notice told, nobody replays, and nothing of the log is gone.
     fn is_complete(&self, now_ms: u64) -> bool {
         let replays = self.replaying || self.replay.is_some();
         (self.is_fresh(now_ms) || !self.rules.silence_ends_completeness)
             && !replays
+            && !self.log_is_damaged
             && (self.position() >= self.end || !self.rules.complete_at_told_end)
     }
 
@@ -139,6 +142,7 @@ impl Freshness {
         self.heard_at_ms = Some(now_ms);
         self.unheard += u64::from(has_missed);
         self.replaying = notice.replaying;
+        self.log_is_damaged = notice.log_is_whole.map_or(self.log_is_damaged, |is_whole| !is_whole);
         self.end = self.end.max(notice.end).max(notice.to);
         if self.unconfirmed {
             return Movement { gap: true, ..Movement::default() };

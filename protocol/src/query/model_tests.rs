@@ -152,6 +152,7 @@ impl World {
 
     fn notice(&self, from: u64, to: u64, changed: Changed) -> Notice {
         Notice {
+            log_is_whole: None,
             generation: 1,
             epoch: 1,
             incarnation: Some(Incarnation::of("s")),

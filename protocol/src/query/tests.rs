@@ -39,6 +39,7 @@ fn notice(from: u64, to: u64, changed: &[(&str, i32)]) -> Notice {
         ChangedAccount { tenant, account, date: date(*day) }
     };
     Notice {
+        log_is_whole: None,
         generation: 1,
         epoch: 1,
         incarnation: Some(Incarnation::of("s")),
@@ -244,6 +245,19 @@ fn a_notice_without_a_time_keeps_the_time_known() {
     let mut lane = lane();
     lane.on_notice(&Notice { time_ms: 0, ..notice(10, 11, &[]) }, 0);
     assert_eq!((lane.stamp(0).position, lane.stamp(0).time_ms), (11, 10_000));
+}
+
+#[test]
+fn nothing_is_complete_while_messages_of_the_log_are_gone() {
+    let mut lane = lane();
+    let complete = |lane: &mut Lane, log_is_whole| {
+        lane.on_notice(&Notice { log_is_whole, ..notice(10, 10, &[]) }, 0);
+        lane.stamp(0).complete
+    };
+    assert!(complete(&mut lane, None) && complete(&mut lane, Some(true)));
+    assert!(!complete(&mut lane, Some(false)));
+    assert!(!complete(&mut lane, None), "a worker that has just started does not know");
+    assert!(complete(&mut lane, Some(true)), "a backup was restored");
 }
 
 #[test]

@@ -260,6 +260,7 @@ impl World {
 
     fn empty_notice(&self, partition: u16, at: u64) -> Notice {
         Notice {
+            log_is_whole: None,
             generation: 1,
             epoch: 1,
             incarnation: Some(self.log.identity.name().incarnation),

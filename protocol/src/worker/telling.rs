@@ -18,6 +18,7 @@ impl Worker {
             time_ms: self.committed_time_ms,
             end: self.log_end.max(self.committed.sequence),
             replaying: self.is_replaying() && self.rules.replay_is_told,
+            log_is_whole: None,
             changed: Changed::Accounts(Vec::new()),
             stopped: self.stops.accounts().iter().cloned().collect(),
         }

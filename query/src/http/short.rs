@@ -120,6 +120,7 @@ mod tests {
             time_ms,
             end,
             replaying,
+            log_is_whole: None,
             changed,
             stopped,
         }

@@ -51,6 +51,7 @@ impl Drop for Heart {
 
 fn at_start(partition: u16) -> Notice {
     Notice {
+        log_is_whole: None,
         generation: 1,
         epoch: 1,
         incarnation: None,

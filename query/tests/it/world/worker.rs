@@ -142,6 +142,7 @@ impl Worker {
         let changed =
             earliest.into_iter().map(|(AccountKey { tenant, account }, date)| ChangedAccount { tenant, account, date });
         Notice {
+            log_is_whole: None,
             generation: 1,
             epoch: self.identity.epoch,
             incarnation: Some(self.identity.name().incarnation),
