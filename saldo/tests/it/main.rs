@@ -11,3 +11,4 @@ mod pipeline;
 mod refusals;
 mod services;
 mod silent_log;
+mod tenants;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use testkit::{ChildProcess, nats_server_binary, wait_until};
+use testkit::{ChildProcess, NatsServer, nats_server_binary, wait_until};
 
 /// How long a start or a stop may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +77,19 @@ impl Pipeline {
         let status = self.process.wait(PATIENCE).unwrap();
         assert!(status.success(), "{status}: {}", self.process.output());
     }
+}
+
+/// `saldo ingest` alone over this NATS, with these variables, as soon as it takes launches; and its address without a scheme.
+pub fn ingest(nats: &NatsServer, variables: &[(&str, &str)]) -> (ChildProcess, String) {
+    let servers = format!("127.0.0.1:{}", nats.port());
+    assert!(saldo().args(["log", "apply", "--nats", &servers]).output().unwrap().status.success());
+    let mut command = saldo();
+    command.args(["ingest", "--ingest", "127.0.0.1:0", "--nats", &servers]).envs(variables.iter().copied());
+    let mut process = ChildProcess::spawn(command).unwrap();
+    let line = process.wait_for_line("address=", PATIENCE).unwrap();
+    let address = line.rsplit_once("address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    process.wait_for_line("the log takes messages", PATIENCE).unwrap();
+    (process, address)
 }
 
 /// Whether a process runs (one that has ended and was not yet waited for does not).

@@ -5,27 +5,16 @@ use std::{
     net::TcpStream,
 };
 
-use testkit::{ChildProcess, NatsServer};
+use testkit::NatsServer;
 
-use crate::pipeline::{PATIENCE, saldo};
+use crate::pipeline::{PATIENCE, ingest};
 
 /// Callers that wait; what each of them sent is unknown when ingest ends.
 const CALLERS: usize = 800;
 
-fn ingest(nats: &NatsServer) -> (ChildProcess, String) {
-    let servers = format!("127.0.0.1:{}", nats.port());
-    assert!(saldo().args(["log", "apply", "--nats", &servers]).output().unwrap().status.success());
-    let mut command = saldo();
-    command.args(["ingest", "--ingest", "127.0.0.1:0", "--nats", &servers]);
-    // Callers are cut while their launches still wait for the log.
-    command.env("SALDO_HTTP_DRAIN_MS", "200").env("SALDO_INGEST_ACK_TIMEOUT_MS", "60000");
-    command.env("SALDO_INGEST_GIVE_UP_MS", "60000");
-    let mut process = ChildProcess::spawn(command).unwrap();
-    let line = process.wait_for_line("address=", PATIENCE).unwrap();
-    let address = line.rsplit_once("address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
-    process.wait_for_line("the log takes messages", PATIENCE).unwrap();
-    (process, address)
-}
+/// Callers are cut while their launches still wait for the log.
+const PATIENT: [(&str, &str); 3] =
+    [("SALDO_HTTP_DRAIN_MS", "200"), ("SALDO_INGEST_ACK_TIMEOUT_MS", "60000"), ("SALDO_INGEST_GIVE_UP_MS", "60000")];
 
 /// Posts a launch and does not wait for the answer.
 fn post(address: &str, number: usize) -> TcpStream {
@@ -55,7 +44,7 @@ fn until_alive(address: &str) {
 #[test]
 fn a_stop_while_the_log_is_silent_ends_with_the_code_of_a_good_end() {
     let mut nats = NatsServer::start().unwrap();
-    let (mut process, address) = ingest(&nats);
+    let (mut process, address) = ingest(&nats, &PATIENT);
     nats.stop_signal().unwrap();
     let waiting: Vec<_> = (0..CALLERS).map(|number| post(&address, number)).collect();
     until_alive(&address);

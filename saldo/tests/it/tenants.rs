@@ -1,0 +1,35 @@
+//! What an operator reads in the log of changes to the tenants' settings.
+
+use std::fs;
+
+use testkit::NatsServer;
+
+use crate::pipeline::{PATIENCE, ingest};
+
+const UTC: &str = "[[rule]]\ntenant = \"acme\"\n";
+
+fn tokyo(effective_from: &str) -> String {
+    format!("{UTC}[[rule]]\ntenant = \"acme\"\nzone = \"Asia/Tokyo\"\neffective_from = {effective_from}\n")
+}
+
+#[test]
+fn each_change_that_is_taken_or_refused_has_a_line() {
+    let (nats, folder) = (NatsServer::start().unwrap(), testkit::temp_folder().unwrap());
+    let file = folder.path().join("tenants.toml");
+    fs::write(&file, UTC).unwrap();
+    let variables = [("SALDO_TENANTS", file.to_str().unwrap()), ("SALDO_TENANTS_RELOAD_MS", "20")];
+    let (mut process, _) = ingest(&nats, &variables);
+    fs::write(&file, tokyo("2026-01-01")).unwrap();
+    let refused = process.wait_for_line("comes too early and is refused", PATIENCE).unwrap();
+    assert!(refused.contains("tenant acme from 2026-01-01 on: Asia/Tokyo, days begin at 00:00"), "{refused}");
+    assert!(refused.contains("the earliest date that would do is 2"), "{refused}");
+    fs::write(&file, "[[rule]\n").unwrap();
+    process.wait_for_line("tenants.toml, line 1", PATIENCE).unwrap();
+    fs::write(&file, tokyo("2199-01-01")).unwrap();
+    let taken = process.wait_for_line("a change of settings is taken", PATIENCE).unwrap();
+    assert!(taken.contains("tenant acme from 2199-01-01 on: Asia/Tokyo"), "{taken}");
+    process.wait_for_line("confirmed again", PATIENCE).unwrap();
+    process.terminate().unwrap();
+    assert!(process.wait(PATIENCE).unwrap().success());
+    assert_eq!(process.output().matches("is refused:").count(), 1, "not with each reading: {}", process.output());
+}
