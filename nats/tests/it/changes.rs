@@ -19,6 +19,7 @@ fn notice(partition: u16, to: u64) -> Notice {
         time_ms: 1,
         end: to,
         replaying: false,
+        log_is_whole: None,
         changed: Changed::All,
         stopped: Vec::new(),
     }
