@@ -9,6 +9,7 @@ use crate::{PATIENCE, connect, foreign_client};
 
 fn notice(partition: u16, to: u64) -> Notice {
     Notice {
+        log_is_whole: None,
         generation: 1,
         epoch: 1,
         incarnation: Some(Incarnation::of("s")),

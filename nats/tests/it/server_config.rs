@@ -80,6 +80,7 @@ async fn every_user_can_do_its_work() {
     let message = ParkedMessage { epoch: 1, partition: 0, sequence: 1, time_ms: 1, bad_lines: 1, lines: Vec::new() };
     assert_eq!(parked.park(&message).await.unwrap(), ParkOutcome::Stored);
     let notice = Notice {
+        log_is_whole: None,
         generation: 1,
         epoch: 1,
         incarnation: None,
