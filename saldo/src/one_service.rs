@@ -1,11 +1,19 @@
 //! One service by itself, against servers that are running. It waits for them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use nats::{Changes, Client, ClientConfig, Leases, Log, LogError, NatsError, Parked};
-use retry::{Backoff, Shutdown, retry};
+use retry::{Backoff, RetryError, Shutdown, retry};
 use service::Variables;
+use store::StoreError;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -91,13 +99,28 @@ fn run(
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        let shutdown = Shutdown::new();
-        tokio::spawn(pass_on(Signals::listen()?, shutdown.clone()));
-        match service(listener, shutdown.clone()).await {
-            Err(_) if shutdown.is_begun() => Ok(()),
-            outcome => outcome,
-        }
+        let (shutdown, asked) = (Shutdown::new(), Arc::new(AtomicBool::new(false)));
+        tokio::spawn(pass_on(Signals::listen()?, shutdown.clone(), Arc::clone(&asked)));
+        let outcome = service(listener, shutdown).await;
+        judge(outcome, asked.load(Ordering::Acquire))
     })
+}
+
+/// Whether the end of a service is a good one: only if a signal asked for it. A service may begin the shutdown itself.
+fn judge(outcome: anyhow::Result<()>, was_asked: bool) -> anyhow::Result<()> {
+    match outcome {
+        Ok(()) if was_asked => Ok(()),
+        Ok(()) => anyhow::bail!("the service ended by itself"),
+        Err(error) if was_asked && was_waiting(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it was stopped while it still waited for a server.
+fn was_waiting(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RetryError::<NatsError>::ShutDown(_)))
+        || matches!(error.downcast_ref(), Some(RetryError::<LogError>::ShutDown(_)))
+        || matches!(error.downcast_ref(), Some(RetryError::<StoreError>::ShutDown(_)))
 }
 
 /// The address given, else the variable's, else the default.
@@ -133,8 +156,27 @@ fn backoff() -> Backoff {
 }
 
 /// The first signal begins the stop, the second ends at once.
-async fn pass_on(mut signals: Signals, shutdown: Shutdown) {
+async fn pass_on(mut signals: Signals, shutdown: Shutdown, asked: Arc<AtomicBool>) {
     signals.stop().await;
+    asked.store(true, Ordering::Release);
     shutdown.begin(GRACE);
     signals.end_at_next().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_good_one_only_if_a_signal_asked_for_it() {
+        let waiting = || anyhow::Error::from(RetryError::<LogError>::ShutDown(None));
+        let broken = || anyhow::anyhow!("this store cannot be served");
+        assert!(judge(Ok(()), true).is_ok());
+        assert!(judge(Err(waiting()), true).is_ok());
+        assert!(judge(Ok(()), false).is_err());
+        for was_asked in [true, false] {
+            assert_eq!(judge(Err(broken()), was_asked).unwrap_err().to_string(), "this store cannot be served");
+        }
+        assert!(judge(Err(waiting()), false).is_err());
+    }
 }

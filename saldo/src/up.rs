@@ -75,6 +75,7 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
         settings: &settings,
         variables: &variables,
         store: &folder.store(),
+        store_is_empty: store.is_empty(),
         log: &folder.log(),
         log_max_bytes,
         nats_restart: server.restart(),

@@ -20,7 +20,6 @@ fn notice(partition: u16, to: u64) -> Notice {
         time_ms: 1,
         end: to,
         replaying: false,
-        log_is_whole: None,
         changed: Changed::All,
         stopped: Vec::new(),
     }
@@ -105,4 +104,16 @@ async fn what_cannot_be_read_is_a_loss_and_what_is_too_long_is_not_sent() {
     });
     let long = Notice { changed: Changed::Accounts(accounts.collect()), ..notice(0, 1) };
     assert_eq!(changes.publish(&long).await.unwrap_err().kind, NatsErrorKind::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_know_the_epoch_hears_the_notices_of_every_one() {
+    let server = NatsServer::start().unwrap();
+    let client = connect(&server).await;
+    let mut notices = nats::Notices::of_every_epoch(&client).await.unwrap();
+    for epoch in [1, 200] {
+        let notice = Notice { epoch, ..notice(3, 7) };
+        Changes::new(client.clone(), epoch).publish(&notice).await.unwrap();
+        assert_eq!(next(&mut notices).await, NoticeEvent::Notice(notice));
+    }
 }

@@ -1,7 +1,7 @@
 use async_nats::jetstream::context::PublishErrorKind;
 use bytes::Bytes;
 use ledger::{Account, AccountKey, Tenant};
-use nats::{Log, LogError, LogSettings, NatsErrorKind, Publisher, PublisherConfig, subjects};
+use nats::{Log, LogError, LogSettings, NatsErrorKind, Publisher, PublisherConfig, Renaming, subjects};
 use protocol::lane::partition_of;
 use testkit::NatsServer;
 
@@ -177,4 +177,25 @@ async fn impossible_settings_are_refused() {
         assert!(!error.retry_helps(), "{error}");
     }
     assert_eq!(subjects::stream_name(1), "LAUNCHES");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_log_keeps_its_messages_and_is_another_to_those_who_opened_it_before() {
+    let server = NatsServer::start().unwrap();
+    let log = new_log(&server, 2).await;
+    let publisher = Publisher::start(log.clone(), PublisherConfig::default());
+    let kept = publish(&publisher, 0, batch("kept", 1)).await.unwrap();
+    let client = connect(&server).await;
+    for (renaming, epoch) in [(Renaming::Restored, 1), (Renaming::RaisedEpoch(None), 2)] {
+        let before = Log::open(&client, 1).await.unwrap();
+        let renamed = Log::rename(&client, 1, renaming).await.unwrap();
+        assert_eq!(renamed.epoch_before, Some(before.identity().epoch));
+        assert_eq!((renamed.identity.epoch, renamed.identity.partitions), (epoch, 2));
+        assert_ne!(renamed.identity.name(), before.identity().name());
+        let error = before.verify().await.unwrap_err();
+        assert!(!error.retry_helps() && error.to_string().contains(&renamed.identity.to_string()), "{error}");
+        let after = Log::ensure(&client, &settings(2)).await.unwrap();
+        assert_eq!(*after.identity(), renamed.identity);
+        assert_eq!(after.lane_end(0).await.unwrap().map(|message| message.sequence), Some(kept.sequence));
+    }
 }

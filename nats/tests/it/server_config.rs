@@ -91,7 +91,6 @@ async fn every_user_can_do_its_work() {
         time_ms: 1,
         end: 1,
         replaying: false,
-        log_is_whole: None,
         changed: Changed::All,
         stopped: Vec::new(),
     };

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, ParkedSettings};
+use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, ParkedSettings, Renaming};
 use protocol::lane::partitions_of_a_machine;
 use retry::Shutdown;
 use service::Variables;
@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     pub variables: &'a Variables,
     /// Where the store lies.
     pub store: &'a Path,
+    /// Nothing was stored there when this start began.
+    pub store_is_empty: bool,
     /// Where nats-server keeps the log.
     pub log: &'a Path,
     /// Bytes that the log may take.
@@ -203,7 +205,7 @@ impl Ground {
     ) -> anyhow::Result<Self> {
         let client_config = nats_client::config(&address.to_string(), "saldo up");
         let client = Client::connect(&client_config).await?;
-        let log = make_log(plan, &client).await?;
+        let log = named_for_store(plan, &client, make_log(plan, &client).await?, steps).await?;
         let lanes = log.identity().partitions;
         steps.done("log", format_args!("{lanes} lanes, at most {}", readable(plan.log_max_bytes)));
         let parked_max_bytes = log::parked_max_bytes(log_max_bytes(plan));
@@ -274,6 +276,18 @@ async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
     let max_bytes = log_max_bytes(plan);
     Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: nats_client::STREAM_EPOCH })
         .await?)
+}
+
+/// A log with messages over which nothing is stored was restored, perhaps to an older state, or has lost its store: nobody
+/// knows what was given out of it before, so it gets another incarnation. Nothing has been given out yet of this one, for no
+/// service has started and the store is made later.
+async fn named_for_store(plan: &Plan<'_>, client: &Client, log: Log, steps: &Steps) -> anyhow::Result<Log> {
+    if !plan.store_is_empty || log.usage().await?.messages == 0 {
+        return Ok(log);
+    }
+    Log::rename(client, nats_client::STREAM_EPOCH, Renaming::Restored).await?;
+    steps.done("log", "the store is empty and is filled from it; positions given out before mean nothing");
+    Ok(Log::open(client, nats_client::STREAM_EPOCH).await?)
 }
 
 fn log_max_bytes(plan: &Plan<'_>) -> i64 {

@@ -19,8 +19,7 @@ pub async fn post(pipeline: &Pipeline, id: &str) -> String {
 
 /// The same to an ingest at this address.
 pub async fn post_to(ingest: &str, id: &str) -> String {
-    let launch =
-        json!({"id": id, "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"});
+    let launch = launch(id);
     let url = format!("{ingest}/v1/launches");
     let http = client();
     let posted = wait_until_async("an acknowledgement", PATIENCE, async || {
@@ -60,16 +59,44 @@ pub async fn count_at(query: &str, position: &str) -> u64 {
 
 /// What the day of `store-1` is answered with, at least as new as `position`.
 pub async fn day(pipeline: &Pipeline, position: &str) -> Value {
-    ask(pipeline, position).await.json().await.unwrap()
+    ask(&pipeline.query, position).await.json().await.unwrap()
 }
 
 /// How asking for it ends.
 pub async fn status(pipeline: &Pipeline, position: &str) -> StatusCode {
-    ask(pipeline, position).await.status()
+    status_at(&pipeline.query, position).await
 }
 
-async fn ask(pipeline: &Pipeline, position: &str) -> reqwest::Response {
+/// The same of a query at this address.
+pub async fn status_at(query: &str, position: &str) -> StatusCode {
+    ask(query, position).await.status()
+}
+
+/// The tag of an answer at least as new as `position`.
+pub async fn etag(pipeline: &Pipeline, position: &str) -> String {
+    count(pipeline, position).await;
+    ask(&pipeline.query, position).await.headers()["etag"].to_str().unwrap().to_owned()
+}
+
+/// How asking for the day ends for one who has the answer of this tag.
+pub async fn conditional(pipeline: &Pipeline, etag: &str) -> StatusCode {
     let url = format!("{}/v1/accounts/store-1/days/{DAY}", pipeline.query);
+    let request = client().get(url).header("saldo-tenant", "acme").header("if-none-match", etag);
+    request.send().await.unwrap().status()
+}
+
+/// Posts a launch once, and how that ends.
+pub async fn try_post(pipeline: &Pipeline, id: &str) -> StatusCode {
+    let request = client().post(format!("{}/v1/launches", pipeline.ingest)).header("saldo-tenant", "acme");
+    request.json(&launch(id)).send().await.unwrap().status()
+}
+
+fn launch(id: &str) -> Value {
+    json!({"id": id, "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"})
+}
+
+async fn ask(query: &str, position: &str) -> reqwest::Response {
+    let url = format!("{query}/v1/accounts/store-1/days/{DAY}");
     let request = client().get(url).header("saldo-tenant", "acme").header("saldo-min-position", position);
     request.send().await.unwrap()
 }

@@ -1,13 +1,11 @@
 //! Starting, being killed, stopping: what was acknowledged is there afterwards, and nothing else is.
 
-use std::process::Command;
-
 use reqwest::StatusCode;
-use serde_json::Value;
-use testkit::{ChildProcess, free_port, nats_cli, temp_folder, wait_until, wait_until_async};
+use testkit::{ChildProcess, free_port, temp_folder, wait_until, wait_until_async};
 
 use crate::{
     http::{count, day, post, status, text},
+    log_name::saldo_log,
     pipeline::{PATIENCE, Pipeline, runs, saldo, up, wait_for_end},
 };
 
@@ -132,7 +130,8 @@ async fn a_raised_epoch_and_an_empty_store_begin_anew_from_the_log() {
     let before = post(&pipeline, "b").await;
     assert!(before.starts_with("1."), "{before}");
     assert_eq!(count(&pipeline, &before).await, 2);
-    raise_epoch(&pipeline);
+    let told = saldo_log(&pipeline.nats, &["raise-epoch"]);
+    assert!(told.contains("epoch: 1 before, 2 from now on"), "{told}");
     pipeline.stop();
     std::fs::remove_dir_all(folder.path().join("store")).unwrap();
 
@@ -147,28 +146,6 @@ async fn a_raised_epoch_and_an_empty_store_begin_anew_from_the_log() {
     });
     assert_eq!(told.await.unwrap(), after, "workers and query speak of the same epoch");
     pipeline.stop();
-}
-
-/// An edit of the stream's metadata names all of it, with the other epoch.
-fn raise_epoch(pipeline: &Pipeline) {
-    let nats = |arguments: &[&str]| {
-        let mut command = Command::new(nats_cli().unwrap());
-        let output = command.args(["--server", &pipeline.nats]).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    let stream: Value = serde_json::from_slice(&nats(&["stream", "info", "LAUNCHES", "--json"])).unwrap();
-    let metadata = stream["config"]["metadata"].as_object().unwrap();
-    let told = metadata.iter().filter(|(key, _)| key.starts_with("saldo."));
-    let pairs = told.map(|(key, value)| match key.as_str() {
-        "saldo.epoch" => "saldo.epoch=2".to_owned(),
-        _ => format!("{key}={}", value.as_str().unwrap()),
-    });
-    let pairs: Vec<String> = pairs.collect();
-    assert_eq!(pairs.len(), 4, "{pairs:?}");
-    let mut arguments = vec!["stream", "edit", "LAUNCHES", "--force"];
-    arguments.extend(pairs.iter().flat_map(|pair| ["--metadata", pair]));
-    nats(&arguments);
 }
 
 #[tokio::test]

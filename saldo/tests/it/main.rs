@@ -7,6 +7,7 @@ mod environment;
 mod full_log;
 mod http;
 mod life;
+mod log_name;
 mod pipeline;
 mod refusals;
 mod services;

@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
+use reqwest::StatusCode;
 use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsServer, wait_until_async};
 
 use crate::{
     http,
+    log_name::saldo_log,
     pipeline::{PATIENCE, Pipeline, refusal, saldo},
 };
 
@@ -21,7 +23,12 @@ fn verb(words: &[&str], nats: &NatsServer, cassandra: &Cassandra) -> Command {
 /// A service on a free port, and where that is.
 fn service(name: &str, nats: &NatsServer, cassandra: &Cassandra) -> (ChildProcess, String) {
     let option = format!("--{name}");
-    let mut process = ChildProcess::spawn(verb(&[name, &option, "127.0.0.1:0"], nats, cassandra)).unwrap();
+    started(verb(&[name, &option, "127.0.0.1:0"], nats, cassandra))
+}
+
+/// The same of a command that starts it.
+fn started(command: Command) -> (ChildProcess, String) {
+    let mut process = ChildProcess::spawn(command).unwrap();
     let line = process.wait_for_line("address=", PATIENCE).unwrap();
     let address = line.rsplit_once("address=").unwrap().1.split_whitespace().next().unwrap().to_owned();
     (process, format!("http://{address}"))
@@ -77,7 +84,40 @@ async fn services_alone_share_the_cql_store() {
     assert_eq!(http::count_at(&query_url, &position).await, 2);
     let ready = async || (http::text(&format!("{query_url}/health/ready")).await.contains("ready")).then_some(());
     wait_until_async("query to be ready", PATIENCE, ready).await.unwrap();
-    for process in [&mut ingest, &mut aggregator, &mut query] {
+    stop([&mut ingest, &mut aggregator, &mut query]);
+
+    // Another epoch over the same tables: query says so and stays, for what is stored is of the former one.
+    saldo_log(&format!("127.0.0.1:{}", nats.port()), &["raise-epoch"]);
+    let (mut query, query_url) = service("query", &nats, &cassandra);
+    let said = async || health_text(&query_url).await.contains("the store was filled from").then_some(());
+    wait_until_async("query to say why it answers nothing", PATIENCE, said).await.unwrap();
+    assert_eq!(http::status_at(&query_url, &position).await, StatusCode::SERVICE_UNAVAILABLE);
+    stop([&mut query]);
+
+    // The same over a new keyspace: the epoch is the stream's, with no word to query.
+    let empty = |words: &[&str]| {
+        let mut command = verb(words, &nats, &cassandra);
+        command.env("SALDO_SCYLLA_KEYSPACE", "saldo_2");
+        command
+    };
+    assert!(empty(&["schema", "apply"]).output().unwrap().status.success());
+    let (mut aggregator, _) = started(empty(&["aggregator", "--aggregator", "127.0.0.1:0"]));
+    let (mut query, query_url) = started(empty(&["query", "--query", "127.0.0.1:0"]));
+    let (mut ingest, ingest_url) = service("ingest", &nats, &cassandra);
+    let after = http::post_to(&ingest_url, "three").await;
+    assert!(after.starts_with("2."), "{after}");
+    assert_eq!(http::count_at(&query_url, &after).await, 3);
+    assert_eq!(http::status_at(&query_url, &position).await, StatusCode::GONE);
+    stop([&mut ingest, &mut aggregator, &mut query]);
+}
+
+async fn health_text(url: &str) -> String {
+    http::text(&format!("{url}/health/ready")).await
+}
+
+/// SIGTERM to each; each ends well.
+fn stop<const N: usize>(processes: [&mut ChildProcess; N]) {
+    for process in processes {
         process.terminate().unwrap();
         assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
     }

@@ -41,6 +41,11 @@ impl EmbeddedFolder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Whether no database has been made in it yet, or it was removed: nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        !self.database().join(DATABASE_MARKER).exists()
+    }
+
     /// Where the database is.
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FOLDER)
