@@ -45,6 +45,8 @@ pub enum Cause {
     IdPending,
     /// The tenants' settings are too old to derive a date.
     SettingsStale,
+    /// The date follows from other data of a time zone than this program has.
+    OtherZoneVersion,
     /// More bytes or bulks at once than there is room for.
     Overloaded,
     /// The service is stopping.
@@ -62,6 +64,7 @@ impl Cause {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::IdPending => "id_pending",
             Self::SettingsStale => "settings_stale",
+            Self::OtherZoneVersion => "other_zone_version",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
             Self::BrokenOff => "broken_off",

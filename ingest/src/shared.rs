@@ -1,6 +1,8 @@
 //! What all requests share.
 
-use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, Reason, Tenant};
+use std::sync::Arc;
+
+use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, NoDate, Reason, Tenant};
 use protocol::{
     lane::partition_of,
     log::{LogIdentity, LogName},
@@ -107,10 +109,15 @@ pub fn date_of(draft: &Draft<'_>, settings: &Snapshot, tenant: &Tenant) -> Resul
 /// The business date of an instant in the tenant's calendar.
 ///
 /// # Errors
-/// The instant is outside the bounds, or the settings are stale.
+/// The instant is outside the bounds, the settings are stale, or the day follows from data of a time zone that this program does
+/// not have.
 pub fn date_at(instant_ns: i128, settings: &Snapshot, tenant: &Tenant) -> Result<BusinessDate, Refusal> {
     let stale = |_| Refusal::Unavailable(Failure::new(Cause::SettingsStale));
     let calendar = settings.calendar(tenant, Instant::now()).map_err(stale)?;
-    let outside = || Invalid::new(Reason::InvalidDate, "occurred_at lies outside 1900-01-01 to 2199-12-31");
-    calendar.business_date(instant_ns).ok_or_else(outside).map_err(Refusal::from)
+    calendar.business_date(instant_ns).map_err(|no_date| match no_date {
+        NoDate::OutOfBounds => {
+            Invalid::new(Reason::InvalidDate, "occurred_at lies outside 1900-01-01 to 2199-12-31").into()
+        }
+        NoDate::OtherVersion => Refusal::Unavailable(Failure::new(Cause::OtherZoneVersion)),
+    })
 }

@@ -7,6 +7,7 @@
 //! | a change takes effect only on a date that is still to come, later than that bound | by then every instance has read it |
 //! | a change that breaks this is refused for its tenant, whose settings then grow stale | somebody notices before a day is counted twice |
 //! | what is taken and what is refused is logged, and how old the settings are is a metric | days are moved by nothing that nobody sees |
+//! | a date is derived only from the data of a zone that the tenant's rule names | an upgrade brings other data, and instances of two versions run side by side |
 //! | at the start every rule counts | what was derived before is not known; the operator must know, see `docs/configuration.md` |
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use ledger::{BusinessDate, Calendar, CalendarRule, Tenant};
+use ledger::{BusinessDate, Calendar, CalendarRule, NoDate, Tenant};
 use tokio::time::Instant;
 
 use crate::clock::{Clock, ForwardClock};
@@ -116,18 +117,34 @@ impl Settings {
         self.listed.get(tenant).cloned().unwrap_or_else(unlisted)
     }
 
+    /// The tenants whose rule of this moment names other data of its zone than this program has.
+    fn of_other_version(&self, now_ms: i64) -> Vec<Tenant> {
+        let now_ns = i128::from(now_ms) * 1_000_000;
+        let is_other = |confirmed: &Confirmed| confirmed.calendar.business_date(now_ns) == Err(NoDate::OtherVersion);
+        let others = self.listed.iter().filter(|(_, confirmed)| is_other(confirmed));
+        let mut tenants: Vec<_> = others.map(|(tenant, _)| tenant.clone()).collect();
+        tenants.sort();
+        tenants
+    }
+
     fn rules(&self, tenant: &Tenant) -> &[CalendarRule] {
         self.listed.get(tenant).map_or(&[], |confirmed| &confirmed.rules)
     }
 }
 
-/// Why settings are not confirmed.
+/// Why days of some tenants are not derived, or soon will not be.
 #[derive(Clone, Debug, Default)]
 struct Trouble {
-    /// `None`: they are.
+    /// `None`: they all are.
     why: Option<String>,
-    /// Tenants whose change is refused.
+    /// Tenants whose change is refused, or whose zone's data this program does not have.
     rejected: usize,
+}
+
+impl Trouble {
+    fn of(reading: &Reading) -> Self {
+        Self { why: reading.trouble(), rejected: reading.rejected.len() + reading.other_version.len() }
+    }
 }
 
 /// The settings, replaced as a whole when the file was read again.
@@ -156,8 +173,11 @@ impl Tenants {
         for (tenant, (rules, calendar)) in rules.into_iter().flatten() {
             settings.listed.insert(tenant, Confirmed { rules, calendar, at: now });
         }
+        let clock = Arc::new(ForwardClock::start(clock));
+        let reading = Reading { other_version: settings.of_other_version(clock.now_ms()), ..Reading::default() };
+        let trouble = Arc::new(Mutex::new(Trouble::of(&reading)));
         let current = Arc::new(RwLock::new(Arc::new(settings)));
-        Ok(Self { current, trouble: Arc::default(), clock: Arc::new(ForwardClock::start(clock)), config })
+        Ok(Self { current, trouble, clock, config })
     }
 
     /// The settings of this moment.
@@ -177,11 +197,13 @@ impl Tenants {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let rules = read.inspect_err(|error| trouble.why = Some(error.to_string()))?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let earliest = horizon::earliest_change(self.clock.now_ms(), self.config.stale_ms);
-        let Some(rules) = rules else { return Ok(Reading { accepted: Vec::new(), rejected: Vec::new(), earliest }) };
-        let (settings, reading) = merge(&current, rules, earliest, Instant::now());
+        let Some(rules) = rules else { return Ok(Reading::default()) };
+        let now_ms = self.clock.now_ms();
+        let earliest = horizon::earliest_change(now_ms, self.config.stale_ms);
+        let (settings, mut reading) = merge(&current, rules, earliest, Instant::now());
+        reading.other_version = settings.of_other_version(now_ms);
         *current = Arc::new(settings);
-        *trouble = Trouble { why: reading.trouble(), rejected: reading.rejected.len() };
+        *trouble = Trouble::of(&reading);
         Ok(reading)
     }
 
@@ -191,7 +213,7 @@ impl Tenants {
         current.age(now)
     }
 
-    /// Tenants whose change was refused at the last reading.
+    /// Tenants whose change was refused at the last reading, or whose zone's data this program does not have.
     pub fn rejected(&self) -> usize {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).rejected
     }
@@ -211,7 +233,7 @@ impl Tenants {
 /// The new settings, and what became of the changes, of which none may move days before `earliest`.
 fn merge(old: &Settings, rules: file::Rules, earliest: BusinessDate, now: Instant) -> (Settings, Reading) {
     let mut settings = Settings { listed: HashMap::new(), read_at: Some(now), ..old.clone() };
-    let mut reading = Reading { accepted: Vec::new(), rejected: Vec::new(), earliest };
+    let mut reading = Reading { earliest, ..Reading::default() };
     let removed = old.listed.keys().filter(|tenant| !rules.contains_key(*tenant)).cloned();
     let removed: Vec<_> = removed.map(|tenant| (tenant, (Vec::new(), Calendar::utc()))).collect();
     for (tenant, (rules, calendar)) in removed.into_iter().chain(rules) {

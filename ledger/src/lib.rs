@@ -28,7 +28,7 @@ pub mod statement;
 mod window;
 
 pub use balance::{Balance, Grain, RowKey, Totals};
-pub use calendar::{Calendar, CalendarError, CalendarRule};
+pub use calendar::{Calendar, CalendarError, CalendarRule, NoDate, NoVersion, ZoneVersion};
 pub use content::Content;
 pub use date::{BusinessDate, DateError};
 pub use digest::Digest;

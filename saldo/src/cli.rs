@@ -34,6 +34,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Ask a running service whether it is ready; fails with its own sentence when it is not
     Health(HealthArguments),
+    /// Print the version of a time zone's data in this program, as the tenants' file names it
+    Zone(ZoneArguments),
     /// Become another program that dies with its parent
     #[command(hide = true)]
     ExecChild(ExecChildArguments),
@@ -178,6 +180,14 @@ pub struct HealthArguments {
     /// Where the service answers
     #[arg(value_name = "URL")]
     pub url: String,
+}
+
+/// `saldo zone`.
+#[derive(Clone, Debug, Args)]
+pub struct ZoneArguments {
+    /// IANA names, such as America/Sao_Paulo
+    #[arg(value_name = "ZONE", required = true)]
+    pub zones: Vec<String>,
 }
 
 /// The hidden verb that nats-server is started through.

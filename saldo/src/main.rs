@@ -16,6 +16,7 @@ mod schema;
 mod signals;
 mod telemetry;
 mod up;
+mod zone;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Log(LogCommand::RaiseEpoch(arguments)) => log_name::raise_epoch(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Health(arguments) => health::health(&arguments),
+        Command::Zone(arguments) => zone::print_versions(&arguments),
         Command::ExecChild(arguments) => nats_server::exec_child(&arguments),
     }
 }

@@ -35,6 +35,10 @@ pub(super) fn unavailable(shared: &Shared, failure: Failure) -> Problem {
             kinds::SETTINGS_STALE,
             "the tenant's time zone has not been confirmed for too long to derive a date from it",
         ),
+        Cause::OtherZoneVersion => (
+            kinds::SETTINGS_STALE,
+            "for that time the tenant's settings name other time-zone data than this instance has: give the date",
+        ),
         Cause::Overloaded => (kinds::OVERLOADED, "too much is waiting already; this was not written"),
         Cause::ShuttingDown => (kinds::SHUTTING_DOWN, "this instance is stopping"),
         Cause::BrokenOff => (kinds::OVERLOADED, "another request was about to write the same launch and broke off"),

@@ -20,7 +20,7 @@ impl Collector for TenantsGauges {
         let metric = encoder.encode_descriptor("tenants_age_seconds", help, None, MetricType::Gauge)?;
         ConstGauge::new(age_s).encode(metric)?;
         let rejected = u64::try_from(self.0.rejected()).unwrap_or(u64::MAX);
-        let help = "Tenants whose change of settings is refused";
+        let help = "Tenants whose change of settings is refused, or whose rule names other time-zone data";
         let metric = encoder.encode_descriptor("tenants_rejected", help, None, MetricType::Gauge)?;
         ConstGauge::new(rejected).encode(metric)
     }

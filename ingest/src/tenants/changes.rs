@@ -54,11 +54,30 @@ pub struct Reading {
     pub rejected: Vec<Change>,
     /// The first date on which a change could have begun.
     pub earliest: BusinessDate,
+    /// Tenants whose rule of this moment names other data of its zone than this program has.
+    pub other_version: Vec<Tenant>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        let (accepted, rejected, other_version) = Default::default();
+        Self { accepted, rejected, earliest: BusinessDate::MIN, other_version }
+    }
 }
 
 impl Reading {
-    /// Why settings are not confirmed, if some are not.
+    /// Why days are not derived, or soon will not be.
     pub(super) fn trouble(&self) -> Option<String> {
+        let sentences: Vec<_> = [self.too_early(), self.of_other_version()].into_iter().flatten().collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
+    }
+
+    fn of_other_version(&self) -> Option<String> {
+        let (first, count) = (self.other_version.first()?, self.other_version.len());
+        Some(format!("the rules of {count} tenants ({first}) name other time-zone data than this program has"))
+    }
+
+    fn too_early(&self) -> Option<String> {
         let first = self.rejected.first()?;
         let (count, earliest) = (self.rejected.len(), self.earliest);
         Some(format!(
@@ -71,6 +90,7 @@ impl Reading {
 #[derive(Default)]
 pub(super) struct Told {
     rejected: HashMap<Tenant, Change>,
+    other_version: Vec<Tenant>,
     unreadable: Option<String>,
 }
 
@@ -90,6 +110,15 @@ impl Told {
                  The tenant keeps its rules until they are stale, then its launches without a date are refused"
             );
         });
+        let others: Vec<_> =
+            reading.other_version.iter().filter(|it| self.other_version.binary_search(it).is_err()).collect();
+        each(&others, |tenant| {
+            tracing::error!(
+                "the rule of tenant {tenant} names other time-zone data than this program has: its launches without a date are \
+                 refused here. Go on with the program that has these data until a rule with this program's version begins"
+            );
+        });
+        self.other_version.clone_from(&reading.other_version);
         let before = std::mem::take(&mut self.rejected);
         self.rejected = reading.rejected.iter().map(|change| (change.tenant.clone(), change.clone())).collect();
         let ended: Vec<_> = before.into_values().filter(|change| !self.rejected.contains_key(&change.tenant)).collect();
@@ -105,7 +134,7 @@ impl Told {
     }
 }
 
-fn each(changes: &[Change], tell: impl Fn(&Change)) {
+fn each<T>(changes: &[T], tell: impl Fn(&T)) {
     changes.iter().take(MAX_LINES).for_each(tell);
     if let Some(more) = changes.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
         tracing::warn!("and the same of {more} more tenants");

@@ -4,6 +4,7 @@
 //! [[rule]]
 //! tenant = "acme"
 //! zone = "America/Sao_Paulo"   # default "UTC"
+//! zone_version = "0123456789abcdef" # which data of the zone; needless for UTC and Etc/…
 //! cut_off = "04:00"            # default "00:00"
 //! effective_from = 2026-12-01  # default: always
 //! ```
@@ -14,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ledger::{BusinessDate, Calendar, CalendarRule, Tenant};
+use ledger::{BusinessDate, Calendar, CalendarRule, NoVersion, Tenant, ZoneVersion};
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
@@ -59,6 +60,7 @@ struct File {
 struct Rule {
     tenant: Spanned<String>,
     zone: Option<Spanned<String>>,
+    zone_version: Option<Spanned<String>>,
     cut_off: Option<Spanned<String>>,
     effective_from: Option<Spanned<DateOrText>>,
 }
@@ -120,6 +122,7 @@ fn checked(rule: Rule) -> Result<(Tenant, CalendarRule), Mistake> {
     let checked = CalendarRule {
         effective_from: rule.effective_from.map_or(Ok(BusinessDate::MIN), date)?,
         zone: rule.zone.as_ref().map_or("UTC", |zone| zone.get_ref()).to_owned(),
+        zone_version: rule.zone_version.as_ref().map(zone_version).transpose()?,
         cut_off_minutes: rule.cut_off.as_ref().map_or(Ok(0), minutes)?,
     };
     // Checked alone first, so that the mistake is told at its own line.
@@ -137,6 +140,11 @@ fn date(given: Spanned<DateOrText>) -> Result<BusinessDate, Mistake> {
         DateOrText::Text(text) => text,
     };
     BusinessDate::parse(&text).map_err(|error| Mistake { at, message: format!("effective_from: {error}") })
+}
+
+fn zone_version(given: &Spanned<String>) -> Result<ZoneVersion, Mistake> {
+    let mistake = |error: NoVersion| Mistake { at: given.span().start, message: format!("zone_version: {error}") };
+    given.get_ref().parse().map_err(mistake)
 }
 
 fn minutes(given: &Spanned<String>) -> Result<u16, Mistake> {

@@ -62,14 +62,20 @@ fn nanoseconds(instant_ms: i64) -> i128 {
 }
 
 fn rule(name: &str, zone: &str, effective_from: &str) -> String {
-    format!("[[rule]]\ntenant = \"{name}\"\nzone = \"{zone}\"\neffective_from = {effective_from}\n")
+    let version = version(zone);
+    format!(
+        "[[rule]]\ntenant = \"{name}\"\nzone = \"{zone}\"\nzone_version = \"{version}\"\neffective_from = {effective_from}\n"
+    )
+}
+
+fn version(zone: &str) -> String {
+    ledger::ZoneVersion::of_this_program(zone).unwrap().to_string()
 }
 
 #[test]
 fn zones_and_cut_offs_move_days_and_others_have_utc() {
-    let file = TenantsFile::new(
-        "[[rule]]\ntenant = \"sp\"\nzone = \"America/Sao_Paulo\"\n\n[[rule]]\ntenant = \"late\"\ncut_off = \"04:00\"\n",
-    );
+    let late = "[[rule]]\ntenant = \"late\"\ncut_off = \"04:00\"\n";
+    let file = TenantsFile::new(&(rule("sp", "America/Sao_Paulo", "1900-01-01") + late));
     let tenants = file.load().unwrap();
     assert_eq!(date_at_half_past_two(&tenants, "sp"), "2026-11-22");
     assert_eq!(date_at_half_past_two(&tenants, "late"), "2026-11-22");
@@ -84,6 +90,8 @@ fn mistakes_are_told_with_their_line() {
     for (text, line, word) in [
         ("[[rule]]\ntenant = \"a b\"\n", 5, "tenant"),
         ("[[rule]]\ntenant = \"x\"\nzone = \"Mars/Olympus\"\n", 6, "Mars/Olympus"),
+        ("[[rule]]\ntenant = \"x\"\nzone = \"Asia/Tokyo\"\n", 6, "needs zone_version"),
+        ("[[rule]]\ntenant = \"x\"\nzone = \"Asia/Tokyo\"\nzone_version = \"2026a\"\n", 7, "zone_version"),
         ("[[rule]]\ntenant = \"x\"\ncut_off = \"24:00\"\n", 6, "cut_off"),
         ("[[rule]]\ntenant = \"x\"\ncut_off = \"4:00\"\n", 6, "cut_off"),
         ("[[rule]]\ntenant = \"x\"\n\neffective_from = \"2026-02-30\"\n", 7, "effective_from"),
@@ -215,7 +223,8 @@ fn a_reading_tells_what_is_taken_and_what_is_refused_and_which_date_would_do() {
     let file = TenantsFile::new(&old);
     let tenants = file.load().unwrap();
     assert_eq!(tenants.reload().unwrap().accepted, [], "nothing has changed");
-    let late = "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\ncut_off = \"04:00\"\neffective_from = ";
+    let late = rule("acme", "America/Sao_Paulo", "").trim_end().to_owned();
+    let late = late.replace("effective_from", "cut_off = \"04:00\"\neffective_from");
     file.write(&format!("{old}{late}2026-11-24\n"));
     let reading = tenants.reload().unwrap();
     let text = "tenant acme from 2026-11-24 on: America/Sao_Paulo, days begin at 04:00";
@@ -259,4 +268,36 @@ async fn the_age_is_that_of_the_oldest_settings() {
     let without = Tenants::load(TenantsConfig::default(), Clock::System).unwrap();
     tokio::time::advance(Duration::from_secs(1_000)).await;
     assert_eq!((without.age(Instant::now()), without.remark()), (Duration::ZERO, None));
+}
+
+/// An upgrade brings other data of a zone, while instances of the old program still run.
+#[test]
+fn a_program_derives_no_day_from_data_that_the_rule_does_not_name() {
+    let zone = "America/Sao_Paulo";
+    let (named, other) = (rule("acme", zone, "2026-01-01"), "0123456789abcdef");
+    let file = TenantsFile::new(&named.replace(&version(zone), other));
+    let tenants = file.load().unwrap();
+    let now_ms = Arc::new(AtomicI64::new(NOW_MS));
+    let derived = |tenants: &Tenants, at_ms: i64| {
+        tenants.snapshot().calendar(&tenant("acme"), Instant::now()).unwrap().business_date(nanoseconds(at_ms))
+    };
+    assert_eq!(derived(&tenants, NOW_MS), Err(NoDate::OtherVersion));
+    assert_eq!(tenants.rejected(), 1);
+    assert!(tenants.remark().unwrap().contains("(acme) name other time-zone data"), "from the start on");
+    assert_eq!(tenants.reload().unwrap().other_version, [tenant("acme")]);
+
+    // From a date to come on the program's own data are named: it derives days from then on, and none before.
+    let handover = named.replace(&version(zone), other) + &rule("acme", zone, "2026-11-25");
+    file.write(&handover);
+    let tenants = file.load_at(&now_ms).unwrap();
+    let begins_ms = 1_795_564_800_000;
+    assert_eq!(derived(&tenants, begins_ms - 1), Err(NoDate::OtherVersion));
+    assert_eq!(derived(&tenants, begins_ms).unwrap().to_string(), "2026-11-24");
+    now_ms.store(begins_ms, Relaxed);
+    assert_eq!(tenants.reload().unwrap().other_version, []);
+    assert_eq!((tenants.rejected(), tenants.remark()), (0, None));
+
+    // A version that changes for days gone by is a change like any other.
+    file.write(&named);
+    assert_eq!(rejected(&tenants), [tenant("acme")]);
 }

@@ -6,11 +6,16 @@ use testkit::wait_until_async;
 
 use crate::support::{DEADLINE, Setup, launch};
 
+fn rule(zone: &str) -> String {
+    let version = ledger::ZoneVersion::of_this_program(zone).unwrap();
+    format!("[[rule]]\ntenant = \"acme\"\nzone = \"{zone}\"\nzone_version = \"{version}\"\n")
+}
+
 #[tokio::test]
 async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tenants.toml");
-    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\n").unwrap();
+    std::fs::write(&file, rule("America/Sao_Paulo")).unwrap();
     let tenants = TenantsConfig { file: Some(file.clone()), reload_ms: 20, stale_ms: 400 };
     let config = IngestConfig { tenants, ..IngestConfig::default() };
     let ingest = Setup { config, ..Setup::default() }.start().await;
@@ -40,14 +45,14 @@ async fn the_day_follows_from_the_tenants_zone_and_stale_settings_derive_none() 
     let bulk = ingest.post_lines(lines).await;
     assert_eq!((bulk.status, bulk.slug(), &bulk.body["first_uncertain_line"]), (503, "settings_stale", &json!(1)));
 
-    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"America/Sao_Paulo\"\n").unwrap();
+    std::fs::write(&file, rule("America/Sao_Paulo")).unwrap();
     wait_until_async("fresh settings", DEADLINE, async || (ingest.post(&bare).await.status == 201).then_some(()))
         .await
         .unwrap();
     let ready = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap().text().await.unwrap();
     assert_eq!(ready, "{\"status\":\"ready\"}");
 
-    std::fs::write(&file, "[[rule]]\ntenant = \"acme\"\nzone = \"Asia/Tokyo\"\n").unwrap();
+    std::fs::write(&file, rule("Asia/Tokyo")).unwrap();
     let rejected = async || (ingest.metric("saldo_tenants_rejected").await? == 1.0).then_some(());
     wait_until_async("a change that is refused", DEADLINE, rejected).await.unwrap();
     let ready = ingest.http.get(ingest.url("/health/ready")).send().await.unwrap().text().await.unwrap();
@@ -79,6 +84,28 @@ async fn an_instant_to_come_needs_a_date() {
     assert_eq!(bulk.body["errors"][0]["type"], "time_in_future");
     derived["date"] = json!("2026-11-24");
     assert_eq!(ingest.post(&derived).await.status, 201, "the date is given");
+}
+
+/// The instance of another program tells the day; this one does not guess.
+#[tokio::test]
+async fn a_day_that_follows_from_other_zone_data_is_not_derived() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenants.toml");
+    let version = ledger::ZoneVersion::of_this_program("Asia/Tokyo").unwrap().to_string();
+    std::fs::write(&file, rule("Asia/Tokyo").replace(&version, "0123456789abcdef")).unwrap();
+    let tenants = TenantsConfig { file: Some(file), ..TenantsConfig::default() };
+    let ingest =
+        Setup { config: IngestConfig { tenants, ..IngestConfig::default() }, ..Setup::default() }.start().await;
+    let mut derived = launch("a");
+    derived.as_object_mut().unwrap().remove("date");
+    derived["occurred_at"] = json!("2026-11-22T12:00:00Z");
+    let refused = ingest.post(&derived).await;
+    assert_eq!((refused.status, refused.slug()), (503, "settings_stale"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("give the date"));
+    let bulk = ingest.post_lines(format!("{}\n{derived}\n", launch("b"))).await;
+    assert_eq!((bulk.status, bulk.slug()), (503, "settings_stale"));
+    assert_eq!(ingest.post(&launch("a")).await.status, 201, "a given date needs no settings");
+    assert_eq!(ingest.metric("saldo_tenants_rejected").await, Some(1.0));
 }
 
 #[tokio::test]

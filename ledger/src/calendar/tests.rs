@@ -7,7 +7,8 @@ fn date(text: &str) -> BusinessDate {
 }
 
 fn rule(from: &str, zone: &str, cut_off_minutes: u16) -> CalendarRule {
-    CalendarRule { effective_from: date(from), zone: zone.to_owned(), cut_off_minutes }
+    let zone_version = ZoneVersion::of_this_program(zone).ok();
+    CalendarRule { effective_from: date(from), zone: zone.to_owned(), zone_version, cut_off_minutes }
 }
 
 fn calendar(zone: &str, cut_off_minutes: u16) -> Calendar {
@@ -34,12 +35,12 @@ fn without_rules_days_are_those_of_utc() {
     let utc = Calendar::utc();
     begins(&utc, "2026-11-22T00:00:00Z", "2026-11-22");
     begins(&utc, "1900-01-02T00:00:00Z", "1900-01-02");
-    assert_eq!(utc.business_date(instant("1900-01-01T00:00:00Z")), Some(BusinessDate::MIN));
-    assert_eq!(utc.business_date(instant("1900-01-01T00:00:00Z") - 1), None);
-    assert_eq!(utc.business_date(instant("2200-01-01T00:00:00Z") - 1), Some(BusinessDate::MAX));
-    assert_eq!(utc.business_date(instant("2200-01-01T00:00:00Z")), None);
-    assert_eq!(utc.business_date(i128::MAX), None);
-    assert_eq!(utc.business_date(i128::MIN), None);
+    assert_eq!(utc.business_date(instant("1900-01-01T00:00:00Z")), Ok(BusinessDate::MIN));
+    assert_eq!(utc.business_date(instant("1900-01-01T00:00:00Z") - 1), Err(NoDate::OutOfBounds));
+    assert_eq!(utc.business_date(instant("2200-01-01T00:00:00Z") - 1), Ok(BusinessDate::MAX));
+    assert_eq!(utc.business_date(instant("2200-01-01T00:00:00Z")), Err(NoDate::OutOfBounds));
+    assert_eq!(utc.business_date(i128::MAX), Err(NoDate::OutOfBounds));
+    assert_eq!(utc.business_date(i128::MIN), Err(NoDate::OutOfBounds));
 }
 
 #[test]
@@ -103,6 +104,61 @@ fn rules_that_make_no_calendar_are_refused() {
     }
 }
 
+fn with_version(rule: CalendarRule, version: &str) -> CalendarRule {
+    CalendarRule { zone_version: Some(version.parse().unwrap()), ..rule }
+}
+
+const OTHER: &str = "0123456789abcdef";
+
+#[test]
+fn a_zone_whose_data_may_change_needs_a_version() {
+    for free in ["UTC", "Etc/GMT+12", "Etc/UTC"] {
+        let rule = CalendarRule { zone_version: None, ..rule("2026-01-01", free, 0) };
+        assert!(Calendar::new(vec![rule]).is_ok(), "{free}");
+    }
+    let without = CalendarRule { zone_version: None, ..rule("2026-01-01", "Asia/Tokyo", 0) };
+    let refused = Calendar::new(vec![without]).unwrap_err();
+    let version = ZoneVersion::of_this_program("Asia/Tokyo").unwrap();
+    assert_eq!(refused, CalendarError::MissingVersion { zone: "Asia/Tokyo".to_owned(), version });
+    assert!(refused.to_string().contains(&format!("zone_version = \"{version}\"")), "{refused}");
+}
+
+/// Two programs with other data of the same zone, and rules that hand over from one version to the other: of no instant both
+/// tell the date, and of each one of them does.
+#[test]
+fn of_each_instant_one_version_alone_tells_the_date() {
+    let (zone, cut_off, handover) = ("America/Sao_Paulo", 240, "2026-12-10");
+    let (ours, first) = (rule("2026-01-01", zone, cut_off), rule(handover, zone, cut_off));
+    let older = Calendar::new(vec![ours.clone(), with_version(first.clone(), OTHER)]).unwrap();
+    let newer = Calendar::new(vec![with_version(ours.clone(), OTHER), first]).unwrap();
+    let alone = Calendar::new(vec![ours]).unwrap();
+    let midnight = instant("2026-12-10T00:00:00Z");
+    for quarters in -400..400 {
+        let instant_ns = midnight + quarters * QUARTER_NS;
+        let expected = alone.business_date(instant_ns);
+        let told = [older.business_date(instant_ns), newer.business_date(instant_ns)];
+        let unknown = Err(NoDate::OtherVersion);
+        assert_eq!(told, if quarters < 0 { [expected, unknown] } else { [unknown, expected] }, "{quarters}");
+    }
+    assert_eq!(
+        newer.business_date(instant("2025-12-01T00:00:00Z")),
+        Ok(date("2025-12-01")),
+        "days before all rules are UTC's"
+    );
+}
+
+/// Before another zone's rule a program tells dates as long as none of that rule's can have begun.
+#[test]
+fn a_rule_of_another_version_hides_its_own_dates_only() {
+    let calendar =
+        Calendar::new(vec![rule("2026-01-01", "UTC", 0), with_version(rule("2026-12-10", "Asia/Tokyo", 0), OTHER)])
+            .unwrap();
+    assert_eq!(at(&calendar, "2026-12-08T21:59:59Z"), "2026-12-08");
+    for hidden in ["2026-12-08T22:00:00Z", "2026-12-10T12:00:00Z", "2150-01-01T00:00:00Z"] {
+        assert_eq!(calendar.business_date(instant(hidden)), Err(NoDate::OtherVersion), "{hidden}");
+    }
+}
+
 const ZONES: [&str; 10] = [
     "America/Sao_Paulo",
     "America/New_York",
@@ -123,6 +179,7 @@ fn rules() -> impl Strategy<Value = Vec<CalendarRule>> {
         let to_rule = |(days, (_, zone, quarters)): (i32, (i32, &str, u16))| CalendarRule {
             effective_from: BusinessDate::from_days(days).unwrap(),
             zone: zone.to_owned(),
+            zone_version: ZoneVersion::of_this_program(zone).ok(),
             cut_off_minutes: quarters * 15,
         };
         rules.into_iter().map(to_rule).collect()
@@ -154,7 +211,7 @@ proptest! {
     fn dates_agree_with_a_clock_that_is_watched(rules in rules(), instants in instants(12)) {
         let calendar = Calendar::new(rules.clone()).unwrap();
         for instant_ns in around(&rules, instants) {
-            prop_assert_eq!(calendar.business_date(instant_ns), naive_date(&rules, instant_ns), "{}", instant_ns);
+            prop_assert_eq!(calendar.business_date(instant_ns).ok(), naive_date(&rules, instant_ns), "{}", instant_ns);
         }
     }
 

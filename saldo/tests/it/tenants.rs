@@ -4,12 +4,15 @@ use std::fs;
 
 use testkit::NatsServer;
 
-use crate::pipeline::{PATIENCE, ingest};
+use crate::pipeline::{PATIENCE, ingest, refusal, saldo};
 
 const UTC: &str = "[[rule]]\ntenant = \"acme\"\n";
 
 fn tokyo(effective_from: &str) -> String {
-    format!("{UTC}[[rule]]\ntenant = \"acme\"\nzone = \"Asia/Tokyo\"\neffective_from = {effective_from}\n")
+    let version = ledger::ZoneVersion::of_this_program("Asia/Tokyo").unwrap();
+    format!(
+        "{UTC}[[rule]]\ntenant = \"acme\"\nzone = \"Asia/Tokyo\"\nzone_version = \"{version}\"\neffective_from = {effective_from}\n"
+    )
 }
 
 #[test]
@@ -32,4 +35,12 @@ fn each_change_that_is_taken_or_refused_has_a_line() {
     process.terminate().unwrap();
     assert!(process.wait(PATIENCE).unwrap().success());
     assert_eq!(process.output().matches("is refused:").count(), 1, "not with each reading: {}", process.output());
+}
+
+#[test]
+fn the_versions_of_zones_are_printed() {
+    let output = saldo().args(["zone", "Asia/Tokyo", "UTC"]).output().unwrap();
+    let [tokyo, utc] = ["Asia/Tokyo", "UTC"].map(|zone| ledger::ZoneVersion::of_this_program(zone).unwrap());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("Asia/Tokyo {tokyo}\nUTC {utc}\n"));
+    assert!(refusal(saldo().args(["zone", "Mars/Olympus"])).contains("Mars/Olympus"));
 }

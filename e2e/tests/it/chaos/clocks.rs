@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use ledger::BusinessDate;
+use ledger::{BusinessDate, ZoneVersion};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use tokio::time::sleep;
@@ -102,7 +102,8 @@ fn write_rules(file: &Path, rules: &[Rule]) -> anyhow::Result<()> {
     for (zone, cut_off, days) in rules {
         let date = date(*days)?;
         text += &format!("[[rule]]\ntenant = \"{TENANT}\"\nzone = \"{zone}\"\ncut_off = \"{cut_off}\"\n");
-        text += &format!("effective_from = {date}\n\n");
+        let version = ZoneVersion::of_this_program(zone)?;
+        text += &format!("zone_version = \"{version}\"\neffective_from = {date}\n\n");
     }
     let written = file.with_extension("new");
     fs::write(&written, text)?;
