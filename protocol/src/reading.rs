@@ -125,7 +125,7 @@ struct Consumer {
     heard_ms: u64,
     /// When the partition's end is looked at, if nothing comes until then.
     look_at_end_ms: u64,
-    /// The log's last sequence when it was last looked at: while it stays, the partition has not grown.
+    /// The log's last sequence when the partition had nothing more: while it stays, the partition has not grown.
     log_end: u64,
     /// Nothing came although the partition goes on; not yet given up, for it may be on its way.
     is_suspicious: bool,
@@ -202,7 +202,10 @@ impl Reading {
         if is_behind && self.consumer.is_suspicious && self.rules.stuck_recreates {
             return Step::Recreate(Why::Stuck);
         }
-        self.consumer.log_end = log_end;
+        // While something is behind the partition is asked again, also if another message comes first.
+        if !is_behind {
+            self.consumer.log_end = log_end;
+        }
         self.consumer.is_suspicious = is_behind;
         // What is behind is most likely on its way: half the time will do for the second look.
         let wait_ms = if is_behind { self.silence_ms / 2 } else { self.silence_ms };

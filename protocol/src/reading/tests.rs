@@ -48,3 +48,13 @@ fn a_log_that_has_not_grown_is_not_asked_again() {
     assert_eq!((reading.look_at_end_ms(), reading.log_ends_at(7)), (3_000, Look::Enough));
     assert_eq!(reading.log_ends_at(8), Look::AskPartition);
 }
+
+#[test]
+fn what_is_behind_is_looked_for_until_it_comes() {
+    let mut reading = reading();
+    assert_eq!(reading.partition_ends_at(7, Some(6), 1_500), Step::Continue);
+    assert_eq!(reading.delivered(1, 5), Step::HandOut);
+    assert_eq!(reading.log_ends_at(7), Look::AskPartition, "6 may be lost, and the log need not grow");
+    assert_eq!(reading.partition_ends_at(7, Some(6), 3_000), Step::Continue);
+    assert_eq!(reading.partition_ends_at(7, Some(6), 3_750), Step::Recreate(Why::Stuck));
+}
