@@ -107,8 +107,6 @@ pub(crate) struct DeduplicationRules {
     pub(crate) not_sent_is_free: bool,
     /// Of two places of a key the first counts.
     pub(crate) first_place_counts: bool,
-    /// What is on its way is kept when everything accepted is forgotten.
-    pub(crate) forgetting_keeps_pending: bool,
 }
 
 impl Default for DeduplicationRules {
@@ -119,7 +117,6 @@ impl Default for DeduplicationRules {
             unknown_outlives_not_sent: true,
             not_sent_is_free: true,
             first_place_counts: true,
-            forgetting_keeps_pending: true,
         }
     }
 }

@@ -139,6 +139,12 @@ impl Reading {
         Self { rules: ReadingRules::default(), silence_ms, next: from.max(1), consumer }
     }
 
+    #[must_use]
+    pub(crate) fn with_rules(mut self, rules: ReadingRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// The lowest sequence that has not been handed out.
     pub fn next_sequence(&self) -> u64 {
         self.next

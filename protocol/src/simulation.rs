@@ -23,6 +23,7 @@
 //! Each rule can be left out ([`Switches`]); the tests show that histories go wrong then.
 
 mod driver;
+pub mod ingest;
 mod log;
 mod readers;
 pub mod store;

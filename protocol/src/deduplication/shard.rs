@@ -73,6 +73,12 @@ impl<F: Flight + Clone> Shard<F> {
         }
     }
 
+    #[must_use]
+    pub(crate) fn with_rules(mut self, rules: DeduplicationRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// Looks where these keys stand, or would stand: one short search after the other, so that the processor waits for the
     /// memory of all of them at the same time, and the claims that follow find it in its caches.
     pub fn fetch(&self, keys: impl ExactSizeIterator<Item = Fingerprint>) {
@@ -271,9 +277,6 @@ impl<F: Flight + Clone> Shard<F> {
     pub fn forget(&mut self) {
         let empty = Self { rules: self.rules, ..Self::new(self.capacity) };
         let mut old = std::mem::replace(self, empty);
-        if !self.rules.forgetting_keeps_pending {
-            return;
-        }
         for (number, slot) in (0..).zip(&old.slots) {
             if matches!(slot.state, State::OnItsWay(_)) {
                 let kept = self.insert(*slot);

@@ -34,6 +34,12 @@ impl<M> Outstanding<M> {
         Self { patience, rules: PublishingRules::default(), begun: 0, messages: Vec::new() }
     }
 
+    #[must_use]
+    pub(crate) fn with_rules(mut self, rules: PublishingRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.messages.len()

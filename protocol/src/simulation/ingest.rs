@@ -1,0 +1,100 @@
+//! A seeded simulation of everything around ingest's deduplication, the publisher and the readers of the log.
+//!
+//! One seed is one history: clients that post and repeat, with the same and with other content and through two processes,
+//! which crash, stop and warm up from the log's end; a network that loses and delays; a broker that is away or full, forgets
+//! message ids after its duplicate window, loses its end, or is made anew; and readers whose deliveries are lost, repeated
+//! and shuffled, and whose consumers vanish. It is compared with a history of the log that is kept naively:
+//!
+//! | whenever | must hold |
+//! |---|---|
+//! | a post is answered 201 | exactly that launch stands, or stood until the log lost it, at the position |
+//! | it is answered 200 or 409 | the same launch, or one of the same id with other content, stands there; of what the log has lost, only as long as the process has not noticed |
+//! | a publish is said not to be sent | nothing of it is ever stored |
+//! | a launch is claimed | the answer is the first place that the process knows of its id |
+//! | an id came through one process only, which knows all of it | a 201 is for what counts |
+//! | a reader hands out a message | it is the next of its partition |
+//! | a reader handed out what the log has lost | it hands out nothing more, and refuses |
+//! | all faults have ended | every post has an answer, no claim is left, every launch is accepted or known, every reader is at the end |
+//!
+//! Each rule can be left out ([`IngestSwitches`]); the tests show that histories go wrong then.
+
+mod broker;
+mod faults;
+mod knowledge;
+mod launch;
+mod network;
+mod posts;
+mod process;
+mod publisher;
+mod readers;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use world::World;
+
+use super::Violation;
+use crate::{deduplication::DeduplicationRules, publishing::PublishingRules, reading::ReadingRules};
+
+/// Rules that are left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IngestSwitches {
+    pub(crate) deduplication: DeduplicationRules,
+    pub(crate) publishing: PublishingRules,
+    pub(crate) reading: ReadingRules,
+    pub(crate) surroundings: SurroundingRules,
+}
+
+/// Rules that the surroundings of the machines keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SurroundingRules {
+    /// The id of a message covers the content of its launches.
+    pub(crate) message_id_covers_content: bool,
+    /// The claims of a request that breaks off end.
+    pub(crate) broken_off_claims_end: bool,
+    /// Unknown outcomes are forgotten when their time is over.
+    pub(crate) sweeps: bool,
+    /// Nothing is answered from what was known of another log.
+    pub(crate) another_log_stops_posts: bool,
+    /// Who reads checks, whenever the consumer is made anew, that the log holds what was handed out last.
+    pub(crate) readers_check_the_log: bool,
+}
+
+impl Default for SurroundingRules {
+    fn default() -> Self {
+        Self {
+            message_id_covers_content: true,
+            broken_off_claims_end: true,
+            sweeps: true,
+            another_log_stops_posts: true,
+            readers_check_the_log: true,
+        }
+    }
+}
+
+type Checked = Result<(), Violation>;
+
+/// Runs one history of ingest, publisher and readers with all rules.
+///
+/// # Errors
+/// Something happened that must never happen; the same seed shows it again.
+pub fn run(seed: u64) -> Result<(), Violation> {
+    World::new(seed, IngestSwitches::default(), false).run()
+}
+
+/// Runs one history and tells it.
+pub fn tell(seed: u64) -> (Vec<String>, Result<(), Violation>) {
+    let mut world = World::new(seed, IngestSwitches::default(), true);
+    let outcome = world.run();
+    (world.trace(), outcome)
+}
+
+/// Runs one history without some rule.
+#[cfg(test)]
+fn run_without(seed: u64, switches: IngestSwitches) -> Result<(), Violation> {
+    World::new(seed, switches, false).run()
+}
+
+fn violation<T>(what: String) -> Result<T, Violation> {
+    Err(Violation(what))
+}

@@ -1,0 +1,150 @@
+//! One process of ingest: what it knows of recent launches, and its partitions' ways to the log.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    IngestSwitches,
+    broker::Broker,
+    knowledge::Knowledge,
+    launch::{Launch, Number},
+    network::Sender,
+    publisher::{Connection, Publisher},
+};
+use crate::deduplication::{Claim, Held, Settlement, Shard};
+
+/// As in the service.
+pub(super) const UNKNOWN_TTL_MS: u64 = 120_000;
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
+    pub(super) accepted: usize,
+    pub(super) unknown: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) sender: Sender,
+    pub(super) is_running: bool,
+    pub(super) is_connected: bool,
+    pub(super) shard: Shard<Number>,
+    /// Flights whose claims have not ended, with what was claimed for them.
+    pub(super) live: BTreeMap<u64, Vec<(Launch, Held)>>,
+    flights: u64,
+    pub(super) publishers: Vec<Publisher>,
+    /// What of the log's end is still to be read.
+    pub(super) warming: VecDeque<(Launch, u64)>,
+    pub(super) knowledge: Knowledge,
+    memory: Memory,
+    unknown: usize,
+    /// The log that it was started with.
+    incarnation: u64,
+    /// When it saw that the log is another: a number of a happening.
+    pub(super) noticed: Option<u64>,
+}
+
+impl Process {
+    pub(super) fn start(
+        sender: Sender,
+        memory: Memory,
+        (partitions, most_in_flight): (u16, usize),
+        broker: &Broker,
+        switches: &IngestSwitches,
+    ) -> Self {
+        let of = |message: &super::broker::Message| {
+            let sequence = message.sequence;
+            message.launches.iter().map(move |launch| (*launch, sequence)).collect::<Vec<_>>()
+        };
+        let publisher = |partition| Publisher::new(partition, most_in_flight, switches);
+        Self {
+            sender,
+            is_running: true,
+            is_connected: !broker.is_away,
+            shard: Shard::new(memory.accepted).with_rules(switches.deduplication),
+            live: BTreeMap::new(),
+            flights: 0,
+            publishers: (0..partitions).map(publisher).collect(),
+            warming: broker.messages.iter().flat_map(of).collect(),
+            knowledge: Knowledge::default(),
+            memory,
+            unknown: 0,
+            incarnation: broker.incarnation,
+            noticed: None,
+        }
+    }
+
+    /// Whether it may forget what it was told.
+    pub(super) fn forgets(&self) -> bool {
+        self.memory.accepted < usize::from(u8::MAX) || self.memory.unknown < usize::from(u8::MAX)
+    }
+
+    pub(super) fn connection(&self, now_ms: u64) -> Connection {
+        Connection { sender: self.sender, is_up: self.is_connected, now_ms }
+    }
+
+    /// A flight for which nothing is claimed yet.
+    pub(super) fn new_flight(&mut self) -> u64 {
+        self.flights += 1;
+        self.live.insert(self.flights, Vec::new());
+        self.flights
+    }
+
+    pub(super) fn claim(&mut self, launch: Launch, flight: u64, now_ms: u64) -> Claim<Number> {
+        let live = |number| self.live.contains_key(&number).then_some(Number(number));
+        let claiming = self.shard.claim(launch.claimed(), &Number(flight), live, || now_ms, UNKNOWN_TTL_MS);
+        let (claim, doubt_ends) = claiming;
+        self.unknown -= usize::from(doubt_ends);
+        if let Claim::New { slot } = claim
+            && let Some(held) = self.live.get_mut(&flight)
+        {
+            held.push((launch, Held { launch: launch.claimed(), slot }));
+        }
+        claim
+    }
+
+    /// Ends the claims of a flight.
+    pub(super) fn settle(&mut self, flight: u64, settlement: Settlement) {
+        let held = self.live.remove(&flight).unwrap_or_default();
+        let (unknown, most) = (&mut self.unknown, self.memory.unknown);
+        let has_room = || {
+            let has_room = *unknown < most;
+            *unknown += usize::from(has_room);
+            has_room
+        };
+        let claims = held.iter().map(|(_, held)| *held);
+        let ended = self.shard.settle(claims, &Number(flight), settlement, has_room);
+        self.unknown -= ended;
+        if let Settlement::Published { sequence } = settlement {
+            held.iter().for_each(|(launch, _)| self.knowledge.learn(*launch, sequence));
+        }
+    }
+
+    pub(super) fn sweep(&mut self, now_ms: u64) {
+        self.unknown -= self.shard.sweep(now_ms, UNKNOWN_TTL_MS);
+    }
+
+    /// Reads a bit of the log's end.
+    pub(super) fn warm(&mut self) {
+        let Some((launch, sequence)) = self.warming.pop_front() else { return };
+        self.unknown -= usize::from(self.shard.accept(launch.claimed(), sequence));
+        self.knowledge.learn(launch, sequence);
+    }
+
+    /// Looks at the log. Another one is noticed; what was known is of no use then.
+    pub(super) fn look(&mut self, broker: &Broker, happening: u64, stops_posts: bool) {
+        self.publishers.iter_mut().for_each(Publisher::probe);
+        if broker.incarnation == self.incarnation || self.noticed.is_some() {
+            return;
+        }
+        self.noticed = Some(happening);
+        if stops_posts {
+            self.shard.forget();
+            self.knowledge.forget();
+            self.warming.clear();
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.publishers.iter().all(Publisher::is_idle)
+    }
+}
