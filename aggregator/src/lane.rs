@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use protocol::worker::WorkerConfig;
+use protocol::worker::{Remedy, WorkerConfig};
 use retry::{Backoff, Shutdown};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -56,8 +56,8 @@ pub(crate) enum Ended {
     Stopped,
     /// Everything held is dropped; the next session resumes from the stored checkpoint.
     Restart(RestartReason, String),
-    /// Log or store must not be worked with as they are.
-    Refused(String),
+    /// Log or store must not be worked with as they are, and what an operator does about it, unless the text says so.
+    Refused(String, Remedy),
 }
 
 impl Lane {
@@ -119,7 +119,8 @@ impl Lane {
                 warn!(partition, why, "beginning anew from the checkpoint");
                 (reason, backoff.next_delay())
             }
-            Ended::Refused(why) => {
+            Ended::Refused(why, remedy) => {
+                let why = refusal::with_remedy(why, remedy, self.dependencies.store.as_ref());
                 self.status.refused(&why);
                 self.metrics.set_refused(true);
                 if refused.as_ref() != Some(&why) {

@@ -1,7 +1,5 @@
 //! What all requests share.
 
-use std::sync::Arc;
-
 use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, NoDate, Reason, Tenant};
 use protocol::{
     lane::partition_of,

@@ -55,8 +55,8 @@ impl NatsError {
 pub enum LogError {
     /// The log was made with another number of partitions, which is fixed for its life.
     #[error(
-        "the log has {found} partitions and the configuration asks for {wanted}: configure {found}, which is \
-         fixed for the life of a log"
+        "the log has {found} lanes, a number that is fixed for its life, and {wanted} are asked for: ask for {found}, or for none \
+         (--partitions, SALDO_PARTITIONS); {wanted} lanes need a new log, into which everything is posted again"
     )]
     OtherPartitions {
         /// As configured.
@@ -66,7 +66,7 @@ pub enum LogError {
     },
     /// The log was written by another version of the wire format.
     #[error(
-        "the log has wire version {found} and this program speaks {}: run the version that belongs to it",
+        "the log has wire version {found} and this program speaks {}: run the program that belongs to it",
         crate::log::metadata::WIRE_VERSION
     )]
     OtherWireVersion {

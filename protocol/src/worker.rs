@@ -51,7 +51,7 @@ use std::sync::Arc;
 pub use config::WorkerConfig;
 pub use counters::Counters;
 pub use parse::{BadLine, ParsedEntry, ParsedMessage};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Remedy};
 pub use step::{RestartReason, Step};
 
 use claims::Claims;

@@ -97,7 +97,8 @@ impl EmbeddedStore {
             });
             task.await.unwrap_or_else(|error| Err(panicked(&watched, &error)))
         };
-        tokio::time::timeout(CALL_TIMEOUT, work).await.unwrap_or_else(|_| Err(timed_out()))
+        let outcome = tokio::time::timeout(CALL_TIMEOUT, work).await.unwrap_or_else(|_| Err(timed_out()));
+        outcome.map_err(|error| error.with_remedy(&self.how_to_empty()))
     }
 }
 
@@ -121,6 +122,10 @@ impl Store for EmbeddedStore {
         true
     }
 
+    fn how_to_empty(&self) -> String {
+        folder::how_to_empty(self.lifecycle.folder())
+    }
+
     fn incarnation(&self) -> u64 {
         self.lifecycle.incarnation()
     }
@@ -132,7 +137,9 @@ impl Store for EmbeddedStore {
     async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {
         // Rewritten by each commit, so in memory: a read takes a few microseconds, less than a change of threads.
         match self.lifecycle.readable_now() {
-            Some(opened) => read::partition_state(&opened, partition),
+            Some(opened) => {
+                read::partition_state(&opened, partition).map_err(|error| error.with_remedy(&self.how_to_empty()))
+            }
             None => self.read(move |opened| read::partition_state(opened, partition)).await,
         }
     }

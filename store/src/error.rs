@@ -32,4 +32,18 @@ impl StoreError {
     pub fn retry_helps(&self) -> bool {
         self.kind != StoreErrorKind::Refused
     }
+
+    /// The same with the remedy of a store whose bytes cannot be worked with: it holds nothing that the log cannot give again.
+    /// Other errors than [`StoreErrorKind::Refused`] heal without one.
+    pub(crate) fn with_remedy(mut self, how_to_empty: &str) -> Self {
+        if self.kind == StoreErrorKind::Refused {
+            self.message = format!("{}: {}", self.message, begin_anew(how_to_empty));
+        }
+        self
+    }
+}
+
+/// The remedy of a store that must not be worked with, which is emptied as [`crate::Store::how_to_empty`] says.
+pub fn begin_anew(how_to_empty: &str) -> String {
+    format!("stop Saldo, {how_to_empty} and start again; it is filled again from the log")
 }

@@ -14,7 +14,7 @@ mod simulated;
 mod wrapper;
 
 pub use embedded::{EmbeddedConfig, EmbeddedFolder, EmbeddedStore};
-pub use error::{StoreError, StoreErrorKind};
+pub use error::{StoreError, StoreErrorKind, begin_anew};
 pub use port::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store};
 pub use scylla::{Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, apply_schema};
 pub use simulated::MemoryStore;

@@ -67,6 +67,11 @@ pub trait Store: Send + Sync + 'static {
     /// with the commit.
     fn commits_atomically(&self) -> bool;
 
+    /// What an operator does, while nothing runs, to begin with an empty store: words that follow "stop Saldo,".
+    fn how_to_empty(&self) -> String {
+        "empty the store".to_owned()
+    }
+
     /// Where commits are not atomic: how long after its end a commit may become the checkpoint, in milliseconds. By then every
     /// node has it on its disk, see [`Store::confirm_incarnation`]. 0 where they are.
     fn checkpoint_lag_ms(&self) -> u64 {

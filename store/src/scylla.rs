@@ -118,6 +118,11 @@ impl Store for ScyllaStore {
         false
     }
 
+    fn how_to_empty(&self) -> String {
+        "give all aggregators and queries a new keyspace by SALDO_SCYLLA_KEYSPACE, make it by `saldo schema apply`"
+            .to_owned()
+    }
+
     fn checkpoint_lag_ms(&self) -> u64 {
         2 * self.connected.config.commit_log_period_ms
     }
@@ -132,7 +137,7 @@ impl Store for ScyllaStore {
 
     async fn open_generation(&self, fold_version: u32) -> Result<GenerationRecord, StoreError> {
         if let Some(record) = self.connected.generation(GENERATION).await? {
-            return record.check_fold_version(fold_version);
+            return record.check_fold_version(fold_version).map_err(|error| error.with_remedy(&self.how_to_empty()));
         }
         let record = GenerationRecord::first(fold_version);
         let number = |number: u32| number.cast_signed();
@@ -142,7 +147,7 @@ impl Store for ScyllaStore {
         self.connected.client.write(&self.connected.statements.put_generation, values).await?;
         // Somebody with other rules may have been here at the same moment: what is stored decides.
         let stored = self.connected.generation(GENERATION).await?.unwrap_or(record);
-        stored.check_fold_version(fold_version)
+        stored.check_fold_version(fold_version).map_err(|error| error.with_remedy(&self.how_to_empty()))
     }
 
     async fn partition_state(&self, partition: u16) -> Result<PartitionState, StoreError> {

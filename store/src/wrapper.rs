@@ -78,6 +78,10 @@ impl<W: StoreWrapper> Store for W {
         self.inner().commits_atomically()
     }
 
+    fn how_to_empty(&self) -> String {
+        self.inner().how_to_empty()
+    }
+
     fn checkpoint_lag_ms(&self) -> u64 {
         self.inner().checkpoint_lag_ms()
     }

@@ -1,11 +1,26 @@
-//! A refused lane tells its readers: what is stored may be of another log, and must not look like an answer.
+//! A refused lane: what an operator does about it, and what readers are told, for what is stored may be of another log, and must
+//! not look like an answer.
 
 use std::time::Duration;
 
-use protocol::notice::{Changed, Notice};
+use protocol::{
+    notice::{Changed, Notice},
+    worker::Remedy,
+};
+use store::{Store, begin_anew};
 use tokio::time::{Instant, timeout};
 
 use super::Lane;
+
+/// The refusal with the remedy, which depends on what kind of store there is.
+pub(super) fn with_remedy(why: String, remedy: Remedy, store: &dyn Store) -> String {
+    let begin_anew = begin_anew(&store.how_to_empty());
+    match remedy {
+        Remedy::None => why,
+        Remedy::EmptyStore => format!("{why}: {begin_anew}"),
+        Remedy::RaiseEpoch => format!("{why}: raise the epoch by `saldo log raise-epoch`, then {begin_anew}"),
+    }
+}
 
 /// As often as heartbeats: a query that starts meanwhile hears of it soon.
 const REPEATED_EVERY: Duration = Duration::from_secs(1);

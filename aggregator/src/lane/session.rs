@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     commit::PartitionState,
-    worker::{Refusal, Worker},
+    worker::{Refusal, Remedy, Worker},
 };
 
 use super::{
@@ -43,7 +43,7 @@ impl From<GateError> for Ended {
     fn from(error: GateError) -> Self {
         match error {
             GateError::Lost(why) => Self::Restart(RestartReason::StoreLost, why),
-            GateError::Refused(why) => Self::Refused(why),
+            GateError::Refused(why) => Self::Refused(why, Remedy::None),
             GateError::ShutDown => Self::Stopped,
         }
     }
@@ -54,7 +54,7 @@ impl From<Refusal> for Ended {
         if refusal.restart_helps() {
             Self::Restart(RestartReason::LogChanged, refusal.to_string())
         } else {
-            Self::Refused(refusal.to_string())
+            Self::Refused(refusal.to_string(), refusal.remedy())
         }
     }
 }

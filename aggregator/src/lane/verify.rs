@@ -1,7 +1,10 @@
 //! Whether the log is still the one that store and worker know.
 
 use nats::LogError;
-use protocol::log::{LogMark, LogMessage};
+use protocol::{
+    log::{LogMark, LogMessage},
+    worker::Remedy,
+};
 use retry::{Backoff, RetryError, retry};
 
 use super::{Ended, Lane, ends::LaneEnd};
@@ -22,7 +25,7 @@ pub(super) async fn fetch(lane: &Lane, marks: &[LogMark]) -> Result<Fetched, End
     let mut backoff = Backoff::new(VERIFY_DELAYS_MS.0, VERIFY_DELAYS_MS.1);
     let fetched = retry("verifying the log", &mut backoff, &lane.shutdown, LogError::retry_helps, || once(lane, marks));
     fetched.await.map_err(|error| match error {
-        RetryError::Permanent(error) => Ended::Refused(error.to_string()),
+        RetryError::Permanent(error) => Ended::Refused(error.to_string(), Remedy::None),
         RetryError::ShutDown(_) => Ended::Stopped,
     })
 }

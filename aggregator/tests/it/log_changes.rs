@@ -62,7 +62,7 @@ async fn a_recreated_stream_under_a_filled_store_is_refused_and_other_lanes_go_o
     world.publish(&random_messages(41, 100)).await?;
     let aggregator = world.start().await?;
     aggregator.wait_until_not_ready("partition 0 is stopped: partition 0 of the store was filled from stream").await?;
-    aggregator.wait_until_not_ready("with an empty store").await?;
+    aggregator.wait_until_not_ready("filled again from the log").await?;
     aggregator.wait_for_metric("refused", "partition=\"0\"", 1.0).await?;
     for partition in 1..PARTITIONS {
         aggregator.wait_for_metric("working", &format!("partition=\"{partition}\""), 1.0).await?;

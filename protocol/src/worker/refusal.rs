@@ -2,10 +2,8 @@
 
 use crate::log::LogIdentity;
 
-/// What an operator does when log and store do not belong together: the log is the one to keep.
-const EMPTY_STORE: &str = "stop Saldo and start it with an empty store, which is filled from the log";
-
-/// A worker refuses to write, because what it would write could be wrong. The text is for an operator and names the remedy.
+/// A worker refuses to write, because what it would write could be wrong. The text says what is so; what an operator does about
+/// it is [`Refusal::remedy`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The log's metadata makes no sense.
@@ -15,7 +13,7 @@ pub enum Refusal {
         what: String,
     },
     /// The store was filled from another log.
-    #[error("partition {partition} of the store was filled from {stored}, but the log is {found}: {EMPTY_STORE}")]
+    #[error("partition {partition} of the store was filled from {stored}, but the log is {found}")]
     OtherLog {
         /// The lane.
         partition: u16,
@@ -27,7 +25,7 @@ pub enum Refusal {
     /// The store holds messages that the log does not have, or has other ones in their place.
     #[error(
         "the message at sequence {sequence} of partition {partition} is not the one that the store was filled from (the \
-         log lost its end, or was restored to an older state): run `saldo log raise-epoch`, {EMPTY_STORE}"
+         log lost its end, or was restored to an older state)"
     )]
     LogDiffers {
         /// The lane.
@@ -49,7 +47,7 @@ pub enum Refusal {
     /// The stored rows of too many accounts do not agree with their journals.
     #[error(
         "the stored rows of {accounts} accounts of partition {partition} do not agree with their journals: the store is \
-         damaged; {EMPTY_STORE}"
+         damaged"
     )]
     TooManyStopped {
         /// The lane.
@@ -59,7 +57,28 @@ pub enum Refusal {
     },
 }
 
+/// What an operator does about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing more than the text says.
+    None,
+    /// Begin with an empty store: the log is the one that counts.
+    EmptyStore,
+    /// Raise the log's epoch, so that positions given out before are known to mean nothing, and begin with an empty store.
+    RaiseEpoch,
+}
+
 impl Refusal {
+    /// What an operator does about it.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            // Positions of the log that the store was filled from are known to mean nothing in this one.
+            Self::OtherLog { .. } | Self::TooManyStopped { .. } => Remedy::EmptyStore,
+            Self::LogDiffers { .. } => Remedy::RaiseEpoch,
+            Self::BadIdentity { .. } | Self::ReadMessageVanished { .. } => Remedy::None,
+        }
+    }
+
     /// Whether a new worker, started from the stored checkpoint, may be able to go on.
     pub fn restart_helps(&self) -> bool {
         matches!(self, Self::ReadMessageVanished { .. })

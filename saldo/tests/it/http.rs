@@ -33,6 +33,18 @@ pub async fn post_to(ingest: &str, id: &str) -> String {
     posted.await.unwrap()
 }
 
+/// Posts so many launches of 1.00 to `store-1`, with ids from `first` on.
+pub async fn post_many(pipeline: &Pipeline, first: u64, count: u64) {
+    let line = |number: u64| {
+        json!({"id": format!("many-{number}"), "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"})
+            .to_string()
+    };
+    let body: String = (first..first + count).map(|number| line(number) + "\n").collect();
+    let request = client().post(format!("{}/v1/launches", pipeline.ingest)).header("saldo-tenant", "acme");
+    let answer = request.header("content-type", "application/x-ndjson").body(body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+}
+
 /// How many launches the day of `store-1` counts, at least as new as `position`.
 pub async fn count(pipeline: &Pipeline, position: &str) -> u64 {
     count_at(&pipeline.query, position).await

@@ -54,7 +54,7 @@ async fn after_a_log_was_declared_restored_nothing_goes_on_until_a_start_with_an
     pipeline.stop();
 
     let pipeline = Pipeline::start(folder.path());
-    says(&pipeline.aggregator, "with an empty store").await;
+    says(&pipeline.aggregator, "filled again from the log").await;
     says(&pipeline.query, "until the store is empty").await;
     assert_eq!(status(&pipeline, &before).await, StatusCode::SERVICE_UNAVAILABLE, "of a store of another log");
     pipeline.stop();

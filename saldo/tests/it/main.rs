@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod damaged_store;
 mod demo;
 mod environment;
 mod full_log;

@@ -1,13 +1,14 @@
 //! The folder: one process at a time, one format version.
 
 use std::{
+    fmt::Display,
     fs::{self, File, TryLockError},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
 use super::config::PROBE_BYTES;
-use crate::{StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind, begin_anew};
 
 /// Version of keys and values; another one is not read.
 const FORMAT_VERSION: &str = "3";
@@ -96,10 +97,11 @@ fn check_format_text(path: &Path, text: &str) -> Result<(), StoreError> {
         Some(FORMAT_VERSION) => Ok(()),
         Some(other) => Err(refused(format!(
             "the store in {} has format version {other}, and this program reads version {FORMAT_VERSION}: start the program \
-             that wrote it, or choose another folder",
-            path.display()
+             that wrote it; or {}",
+            path.display(),
+            begin_anew(&how_to_empty(path))
         ))),
-        None => Err(refused(format!("{} does not say which format the store has", path.join(FORMAT_FILE).display()))),
+        None => Err(damaged(path, "its file FORMAT does not say which format it has")),
     }
 }
 
@@ -107,8 +109,14 @@ fn check_format_text(path: &Path, text: &str) -> Result<(), StoreError> {
 fn check_empty(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(path).map_err(|error| unusable(path, &error))? {
         let name = entry.map_err(|error| unusable(path, &error))?.file_name();
+        if name == DATABASE_FOLDER {
+            return Err(damaged(path, "its file FORMAT is missing"));
+        }
         if name != temporary_format_file().as_str() {
-            return Err(refused(format!("{} holds something else than a store: {}", path.display(), name.display())));
+            let (path, name) = (path.display(), name.display());
+            return Err(refused(format!(
+                "{path} holds something else than a store: {name}; move it away, or choose another folder"
+            )));
         }
     }
     Ok(())
@@ -135,6 +143,16 @@ fn remove_unfinished_database(path: &Path) -> io::Result<()> {
         fs::remove_dir_all(database)?;
     }
     Ok(())
+}
+
+/// What empties the store in this folder.
+pub(super) fn how_to_empty(path: &Path) -> String {
+    format!("remove {}", path.display())
+}
+
+/// The store was written by this program, and its files are not as they were written.
+pub(super) fn damaged(path: &Path, what: impl Display) -> StoreError {
+    refused(format!("the store in {} is damaged ({what})", path.display())).with_remedy(&how_to_empty(path))
 }
 
 fn refused(message: String) -> StoreError {

@@ -43,8 +43,7 @@ impl GenerationRecord {
         Err(StoreError::new(
             StoreErrorKind::Refused,
             format!(
-                "the store was filled by version {stored} of the rules, and this program has version {fold_version}: start \
-                 with an empty store, it is filled again from the log"
+                "the store was filled by version {stored} of the rules, and this program has version {fold_version}"
             ),
         ))
     }

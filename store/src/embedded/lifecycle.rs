@@ -5,6 +5,8 @@
 //! another incarnation, for what had been acknowledged may be gone. Calls drive this, there is no thread for it.
 
 use std::{
+    io::{self, ErrorKind},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +16,7 @@ use std::{
 
 use super::{
     config::{CLOSE_PAUSE, CLOSE_TIMEOUT, EmbeddedConfig},
-    folder::{EmbeddedFolder, unusable},
+    folder::{EmbeddedFolder, damaged, unusable},
     opened::{Opened, WriteFailure},
 };
 use crate::{StoreError, StoreErrorKind};
@@ -57,6 +59,11 @@ impl Lifecycle {
             state: Mutex::new(state),
             attempt: Mutex::new(()),
         })
+    }
+
+    /// Where the store lies.
+    pub fn folder(&self) -> &Path {
+        &self.config.folder
     }
 
     /// The number of the present incarnation.
@@ -136,7 +143,7 @@ impl Lifecycle {
     }
 
     fn try_to_reopen(&self) -> Result<Arc<Opened>, StoreError> {
-        self.folder.probe().map_err(|error| unavailable(unusable(&self.config.folder, &error).message))?;
+        self.folder.probe().map_err(|error| self.no_probe(&error))?;
         self.close()?;
         let incarnation = self.incarnation() + 1;
         let opened = Opened::open(&self.folder.database(), &self.config, incarnation);
@@ -148,6 +155,17 @@ impl Lifecycle {
         self.incarnation.store(incarnation, Ordering::Release);
         tracing::info!(incarnation, "the store is reopened");
         Ok(opened)
+    }
+
+    fn no_probe(&self, error: &io::Error) -> StoreError {
+        let folder = self.config.folder.display();
+        unavailable(match error.kind() {
+            ErrorKind::NotFound => format!(
+                "the folder of the store, {folder}, was removed while Saldo runs: stop Saldo and start again; the store is \
+                 filled again from the log"
+            ),
+            _ => unusable(&self.config.folder, error).message,
+        })
     }
 
     /// Lets no call begin on the old incarnation, waits a moment for those that are on it, and drops it.
@@ -184,13 +202,21 @@ fn unavailable(message: String) -> StoreError {
 }
 
 fn cannot_open(config: &EmbeddedConfig, error: &fjall::Error) -> StoreError {
-    let folder = config.folder.display();
+    let folder = &config.folder;
     match error {
-        fjall::Error::Io(error) => unusable(&config.folder, error),
-        fjall::Error::Storage(fjall::LsmError::Io(error)) => unusable(&config.folder, error),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) if is_damage(error) => {
+            damaged(folder, format_args!("a file of the database is missing or cut off: {error}"))
+        }
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => unusable(folder, error),
         fjall::Error::Locked => {
+            let folder = folder.display();
             StoreError::new(StoreErrorKind::Refused, format!("another process uses the store in {folder}"))
         }
-        other => StoreError::new(StoreErrorKind::Refused, format!("the store in {folder} cannot be read: {other}")),
+        other => damaged(folder, other),
     }
+}
+
+/// Files that the database has written and does not find, or finds shorter: no waiting brings them back.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData)
 }

@@ -21,6 +21,9 @@ use super::{
     sync_ahead::SyncAhead,
 };
 
+/// The names of all keyspaces.
+const KEYSPACES: [&str; 7] = ["balances", "rollups", "accounts", "chunks", "lines", "partitions", "meta"];
+
 /// One incarnation of the store.
 pub(super) struct Opened {
     /// Which incarnation.
@@ -60,6 +63,7 @@ impl Opened {
             .max_cached_files(Some(MAX_OPEN_FILES))
             .journal_compression(CompressionType::None)
             .open()?;
+        check_whole(&database)?;
         let large = || KeyspaceCreateOptions::default().max_memtable_size(config.write_buffer_bytes);
         let small = || KeyspaceCreateOptions::default().max_memtable_size(SMALL_WRITE_BUFFER_BYTES);
         let lanes = || KeyspaceCreateOptions::default().max_memtable_size(LANES_WRITE_BUFFER_BYTES);
@@ -142,6 +146,22 @@ impl Opened {
             (&self.meta, small),
         ]
     }
+}
+
+/// A database lacks a keyspace only where it is being made, and is empty. One that was taken away from a store with rows would be
+/// made anew, and its rows be missing without a word.
+fn check_whole(database: &Database) -> fjall::Result<()> {
+    // Those that were found; the database's own register may name more.
+    let found = database.list_keyspace_names();
+    if found.len() == KEYSPACES.len() {
+        return Ok(());
+    }
+    for name in found {
+        if !database.keyspace(&name, KeyspaceCreateOptions::default)?.is_empty()? {
+            return Err(fjall::Error::Unrecoverable);
+        }
+    }
+    Ok(())
 }
 
 /// Digests are as good as random, and lines are compressed before they come here.

@@ -24,7 +24,7 @@ use crate::{
 const ACCOUNTS: usize = 3;
 const LAUNCHES: usize = 600;
 /// The remedy that the refusal names.
-const REMEDY: &str = "with an empty store";
+const REMEDY: &str = "filled again from the log";
 
 /// Somebody removes the stream under a running pipeline, and a start makes a new one: the store is newer than the log.
 pub async fn recreated(seed: u64) -> anyhow::Result<Report> {

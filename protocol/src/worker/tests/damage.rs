@@ -7,7 +7,7 @@ use crate::{
     log::LogIdentity,
     notice::Changed,
     simulation::store::{Put, SimulatedStore, StoreMode},
-    worker::{ParsedMessage, Refusal, Step, Worker, WorkerConfig, config::Bounds},
+    worker::{ParsedMessage, Refusal, Remedy, Step, Worker, WorkerConfig, config::Bounds},
 };
 
 fn restarted(alone: Alone) -> Alone {
@@ -93,7 +93,7 @@ fn a_store_of_another_log_is_refused_with_the_remedy() {
     let state = alone.store.partition_state(0);
     let start = |identity: LogIdentity| Worker::start(WorkerConfig::default(), identity, 0, 1, 1, &state, 0);
     let refusal = start(LogIdentity { stream_id: "another".into(), ..identity() }).unwrap_err();
-    assert!(refusal.to_string().contains("with an empty store"), "{refusal}");
+    assert_eq!(refusal.remedy(), Remedy::EmptyStore);
     assert!(!refusal.restart_helps());
     let refusal = start(LogIdentity { epoch: 201, ..identity() }).unwrap_err();
     assert!(matches!(refusal, Refusal::BadIdentity { .. }));
