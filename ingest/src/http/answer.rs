@@ -26,7 +26,7 @@ pub(super) fn unavailable(shared: &Shared, failure: Failure) -> Problem {
     shared.lanes.metrics.unavailable(failure.cause);
     let (kind, detail) = match failure.cause {
         Cause::LogUnavailable => (kinds::LOG_UNAVAILABLE, "the log does not acknowledge; this was not written"),
-        Cause::LogFull => (kinds::LOG_FULL, "the log has reached its size; this was not written"),
+        Cause::LogFull => (kinds::LOG_FULL, "the log has no room left; this was not written"),
         Cause::OutcomeUnknown => {
             (kinds::OUTCOME_UNKNOWN, "the log has not answered; repeat it with the same id and date, it counts once")
         }

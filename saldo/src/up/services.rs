@@ -14,7 +14,7 @@ use super::{
     background::Background,
     disk::readable,
     listeners::Listeners,
-    log_watch::LogWatch,
+    log_watch::{Bound, LogWatch},
     ready::{self, Place},
     settings::UpSettings,
     steps::Steps,
@@ -250,7 +250,8 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
         config.publisher.all_messages_in_flight = 1;
     }
     let mut registry = service::metrics::registry();
-    let watch = LogWatch::register(ground.log.clone(), &mut registry);
+    let bound = if plan.settings.log_max_bytes.is_some() { Bound::Configured } else { Bound::Space };
+    let watch = LogWatch::register(ground.log.clone(), bound, &mut registry);
     let stuck =
         StuckLog::register(ground.log.clone(), plan.log.to_path_buf(), plan.nats_restart.clone(), &mut registry);
     let Ground { client, log, .. } = ground;
