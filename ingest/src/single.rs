@@ -145,7 +145,8 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
 }
 
 async fn publish(shared: &Shared, launch: &Complete, key: Digest, partition: u16, claims: Claims) -> Booked {
-    let batch = Batch { lines: launch.line.clone(), entries: 1, message_id: MessageId::Launch(launch.name(key)) };
+    let (tenant, lines) = (launch.tenant.clone(), launch.line.clone());
+    let batch = Batch { tenant, lines, entries: 1, message_id: MessageId::Launch(launch.name(key)) };
     match shared.lanes.submit(partition, batch, claims) {
         Err(failure) => Booked::Unavailable(failure),
         Ok(sent) => match sent.outcome().await {

@@ -7,7 +7,7 @@
 use std::{env, time::Instant};
 
 use bytes::Bytes;
-use ledger::Digest;
+use ledger::{Digest, Tenant};
 use nats::{Batch, Client, ClientConfig, Log, LogSettings, MessageId, Publisher, PublisherConfig};
 use testkit::NatsServer;
 
@@ -106,5 +106,6 @@ fn launch(number: usize) -> Batch {
         number % 1_000
     );
     let message_id = MessageId::Packed(Digest::of(id.as_bytes()));
-    Batch { lines: Bytes::from(line), entries: 1, message_id }
+    let tenant = Tenant::parse("acme").expect("a tenant's name");
+    Batch { tenant, lines: Bytes::from(line), entries: 1, message_id }
 }

@@ -5,7 +5,7 @@
 use std::{env, time::Instant};
 
 use bytes::Bytes;
-use ledger::Digest;
+use ledger::{Digest, Tenant};
 use nats::{
     Batch, Client, ClientConfig, LaneReader, Log, LogSettings, MessageId, Publisher, PublisherConfig, ReadEvent,
     ReaderSettings,
@@ -63,7 +63,7 @@ async fn fill(log: &Log, messages: usize, bytes: usize) -> anyhow::Result<()> {
     for number in 0..messages {
         let partition = u16::try_from(number % usize::from(log.identity().partitions))?;
         let message_id = MessageId::Packed(Digest::of(&number.to_le_bytes()));
-        let batch = Batch { lines: lines.clone(), entries: 1, message_id };
+        let batch = Batch { tenant: Tenant::parse("acme")?, lines: lines.clone(), entries: 1, message_id };
         receipts.push(publisher.submit_waiting(partition, batch).await?);
     }
     for receipt in receipts {

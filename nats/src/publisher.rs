@@ -4,6 +4,7 @@ mod answer;
 mod lane;
 mod message;
 mod queue;
+mod shares;
 mod turns;
 
 use std::{
@@ -79,6 +80,8 @@ impl Default for PublisherConfig {
 /// Entries of one lane that travel together: they get neighbouring lines of one message, all of them or none.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    /// Whose they are: what waits in a lane is shared fairly between tenants.
+    pub tenant: Tenant,
     /// NDJSON: each line ends with a line feed.
     pub lines: Bytes,
     /// How many lines.
@@ -181,7 +184,7 @@ impl Publisher {
     /// Hands a batch to its lane, at once or not at all.
     ///
     /// # Errors
-    /// The batch was certainly not sent: the queue is full, the log does not acknowledge at the moment, the publisher is
+    /// The batch was certainly not sent: the queue is full or the tenant has its share of it, the log does not acknowledge at the moment, the publisher is
     /// closing (`NotSent`), or the batch is longer than a message may be (`Refused`).
     pub fn submit(&self, partition: u16, batch: Batch) -> Result<Receipt, PublishError> {
         self.lane(partition)?.push(batch).map_err(|refusal| match refusal {

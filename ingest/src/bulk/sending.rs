@@ -88,7 +88,7 @@ impl Bulk {
         let entries = u32::try_from(claims.launches().len()).unwrap_or(u32::MAX);
         let message_id = packed_message_id(claims.launches());
         let lines = Bytes::from(lines);
-        let message = Batch { lines: lines.clone(), entries, message_id };
+        let message = Batch { tenant: self.tenant.clone(), lines: lines.clone(), entries, message_id };
         match self.shared.lanes.submit_waiting(partition, message, claims).await {
             Err(failure) => self.fail(failure, first_line),
             Ok(sent) => {

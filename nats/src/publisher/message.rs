@@ -107,18 +107,23 @@ fn payload(batches: &[Pending], spares: &mut Spares) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use ledger::Digest;
+    use ledger::{Digest, Tenant};
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::{Batch, MessageId};
+
+    fn tenant() -> Tenant {
+        Tenant::parse("acme").unwrap()
+    }
 
     #[test]
     fn the_buffer_of_a_large_message_is_used_again_when_nobody_reads_it() {
         let mut spares = Spares::default();
         let pack = |letter: char, spares: &mut Spares| {
             let lines = Bytes::from(format!("{}\n", letter.to_string().repeat(LARGE_BYTES / 2)));
-            let batch = || Batch { lines: lines.clone(), entries: 1, message_id: MessageId::Packed(Digest::of(b"x")) };
+            let message_id = || MessageId::Packed(Digest::of(b"x"));
+            let batch = || Batch { tenant: tenant(), lines: lines.clone(), entries: 1, message_id: message_id() };
             let pending = || Pending { batch: batch(), outcome: oneshot::channel().0 };
             Message::pack(0, "LAUNCHES", vec![pending(), pending()], spares)
         };
@@ -139,7 +144,8 @@ mod tests {
         let (outcomes, mut receipts): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
         let batches = outcomes.into_iter().zip([2, 1, 4]).map(|(outcome, entries)| {
             let lines = Bytes::from("x\n".repeat(entries as usize));
-            Pending { batch: Batch { lines, entries, message_id: MessageId::Packed(Digest::of(b"x")) }, outcome }
+            let message_id = MessageId::Packed(Digest::of(b"x"));
+            Pending { batch: Batch { tenant: tenant(), lines, entries, message_id }, outcome }
         });
         let mut spares = Spares::default();
         let message = Message::pack(0, "LAUNCHES", batches.collect(), &mut spares);

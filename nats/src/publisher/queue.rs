@@ -9,7 +9,7 @@ use std::{
 use retry::{BreakerSettings, BreakerState, CircuitBreaker};
 use tokio::sync::{Notify, oneshot};
 
-use super::{Batch, PublishError, PublishErrorKind, Published, PublisherConfig, Receipt};
+use super::{Batch, PublishError, PublishErrorKind, Published, PublisherConfig, Receipt, shares::Shares};
 
 /// The breaker opens at once: a message that is not acknowledged in time speaks for all. While it is open the lane asks the
 /// log again and again by itself.
@@ -67,7 +67,9 @@ pub(super) struct LaneQueue {
 
 #[derive(Debug)]
 struct State {
-    waiting: VecDeque<Pending>,
+    /// Each with its place in the order in which tenants are served when not all leave together.
+    waiting: VecDeque<(u64, Pending)>,
+    shares: Shares,
     entries: usize,
     bytes: usize,
     /// The task sleeps although it could send: the batch that makes it so many bytes wakes it. One wake a message, not one a
@@ -81,6 +83,7 @@ impl LaneQueue {
     pub(super) fn new(bounds: Bounds) -> Self {
         let state = State {
             waiting: VecDeque::new(),
+            shares: Shares::default(),
             entries: 0,
             bytes: 0,
             wakes_at_bytes: None,
@@ -101,9 +104,11 @@ impl LaneQueue {
         if entries > self.bounds.queue_entries || bytes > self.bounds.queue_bytes {
             return Err(Refusal::NoRoom(Box::new(batch)));
         }
+        let left = (self.bounds.queue_entries - entries, self.bounds.queue_bytes - bytes);
+        let Some(place) = state.shares.take(&batch, left) else { return Err(Refusal::NoRoom(Box::new(batch))) };
         (state.entries, state.bytes) = (entries, bytes);
         let (outcome, receipt) = oneshot::channel();
-        state.waiting.push_back(Pending { batch, outcome });
+        state.waiting.push_back((place, Pending { batch, outcome }));
         let wake = state.wakes_at_bytes.take_if(|wakes_at| bytes >= *wakes_at).is_some();
         drop(state);
         if wake {
@@ -237,18 +242,26 @@ impl LaneQueue {
 impl State {
     fn take_all(&mut self) -> Vec<Pending> {
         (self.entries, self.bytes) = (0, 0);
-        self.waiting.drain(..).collect()
+        self.shares.clear();
+        self.waiting.drain(..).map(|(_, pending)| pending).collect()
     }
 
+    /// As much as fits, by turns of the tenants; each tenant's in order.
     fn take_up_to(&mut self, bounds: &Bounds) -> Vec<Pending> {
+        // Nearly in order: those who were there at the last look are, and so are those of each tenant.
+        self.waiting.make_contiguous().sort_by_key(|(place, _)| *place);
         let (mut entries, mut bytes) = (0, 0);
-        let fitting = self.waiting.iter().take_while(|pending| {
+        let fitting = self.waiting.iter().take_while(|(_, pending)| {
             entries += entries_of(&pending.batch);
             bytes += pending.batch.lines.len();
             entries <= bounds.message_entries && bytes <= bounds.message_bytes
         });
         let count = fitting.count();
-        let taken: Vec<Pending> = self.waiting.drain(..count).collect();
+        let mut taken = Vec::with_capacity(count);
+        for (place, pending) in self.waiting.drain(..count) {
+            self.shares.give_back(&pending.batch, place);
+            taken.push(pending);
+        }
         self.entries -= taken.iter().map(|pending| entries_of(&pending.batch)).sum::<usize>();
         self.bytes -= taken.iter().map(|pending| pending.batch.lines.len()).sum::<usize>();
         taken
@@ -262,6 +275,7 @@ pub(super) fn entries_of(batch: &Batch) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use ledger::Tenant;
 
     use super::*;
     use crate::MessageId;
@@ -269,8 +283,13 @@ mod tests {
     const BOUNDS: Bounds = Bounds { message_entries: 4, message_bytes: 100, queue_entries: 6, queue_bytes: 200 };
 
     fn batch(entries: u32) -> Batch {
+        batch_of("acme", entries)
+    }
+
+    fn batch_of(tenant: &str, entries: u32) -> Batch {
+        let tenant = Tenant::parse(tenant).unwrap();
         let lines = Bytes::from("x\n".repeat(entries as usize));
-        Batch { lines, entries, message_id: MessageId::Packed(ledger::Digest::of(b"id")) }
+        Batch { tenant, lines, entries, message_id: MessageId::Packed(ledger::Digest::of(b"id")) }
     }
 
     fn taken(queue: &LaneQueue) -> Vec<u32> {
@@ -279,7 +298,7 @@ mod tests {
 
     #[test]
     fn batches_stay_whole_and_in_order() {
-        let queue = LaneQueue::new(BOUNDS);
+        let queue = LaneQueue::new(Bounds { queue_entries: 12, ..BOUNDS });
         for entries in [2, 1, 3] {
             assert!(queue.push(batch(entries)).is_ok());
         }
@@ -297,6 +316,27 @@ mod tests {
         assert_eq!(back.entries, 3);
         assert_eq!(taken(&queue), [4]);
         assert!(queue.push(*back).is_ok());
+    }
+
+    #[test]
+    fn a_tenant_that_floods_leaves_room_and_does_not_go_first() {
+        let bounds = Bounds { queue_entries: 40, queue_bytes: 1_000, ..BOUNDS };
+        let queue = LaneQueue::new(bounds);
+        let flood = std::iter::from_fn(|| queue.push(batch_of("flood", 1)).ok()).count();
+        assert_eq!(flood, 30);
+        for _ in 0..2 {
+            assert!(queue.push(batch_of("other", 1)).is_ok() && queue.push(batch_of("third", 1)).is_ok());
+        }
+        let served = |queue: &LaneQueue| -> Vec<String> {
+            queue.take().iter().map(|pending| pending.batch.tenant.to_string()).collect()
+        };
+        assert_eq!(served(&queue), ["flood", "other", "third", "flood"]);
+        assert_eq!(served(&queue), ["other", "third", "flood", "flood"]);
+        assert!(queue.push(batch_of("other", 1)).is_ok());
+        assert_eq!(served(&queue), ["other", "flood", "flood", "flood"], "a newcomer does not wait for the flood");
+        let rest = std::iter::from_fn(|| Some(taken(&queue)).filter(|taken| !taken.is_empty())).flatten().count();
+        assert_eq!((rest, queue.waiting()), (23, 0));
+        assert!(queue.push(batch_of("flood", 4)).is_ok(), "everything was given back");
     }
 
     #[test]

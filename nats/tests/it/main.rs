@@ -68,7 +68,8 @@ pub(crate) fn batch(name: &str, entries: u32) -> Batch {
         1 => MessageId::Launch(launch_name(name, digest)),
         _ => MessageId::Packed(digest),
     };
-    Batch { lines: Bytes::from(lines), entries, message_id }
+    let tenant = Tenant::parse("acme").expect("a tenant's name");
+    Batch { tenant, lines: Bytes::from(lines), entries, message_id }
 }
 
 fn launch_name(id: &str, content: Digest) -> LaunchName {
