@@ -10,7 +10,8 @@ pub struct QueryConfig {
     pub nats: ClientConfig,
     /// `SALDO_QUERY_CACHE_BYTES`: memory for answers, bookkeeping included. Default 256 MiB.
     pub cache_bytes: usize,
-    /// `SALDO_QUERY_MAX_FILLS`: reads of the store at once; more wait. Default 64.
+    /// `SALDO_QUERY_MAX_FILLS`: reads of the store at once, shared fairly between tenants; more wait, and take turns.
+    /// Default 64.
     pub max_fills: usize,
     /// `SALDO_QUERY_FIRST_WORD_MS`: how long after its start it waits to be told by NATS which log there is, and then for the
     /// first word of a lane's worker, in milliseconds, before it answers from the store without. Default 3,000. Only a worker

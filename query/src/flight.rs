@@ -62,7 +62,7 @@ async fn fly(reader: &Reader, generation: u32, mut boarding: Boarding) -> Landed
     let Some(ticket) = boarding.ticket.as_ref() else { return Landed::Again };
     let Lane { log, partition, .. } = *boarding.lane;
     let context = Context { log, generation, partition };
-    let Some(_permit) = reader.permit().await else { return Landed::Failed(true) };
+    let Some(_permit) = reader.permit(&ticket.key().account.tenant).await else { return Landed::Failed(true) };
     let answer = match read::answer(reader.store(), context, ticket).await {
         Ok(answer) => answer.map(Arc::new),
         Err(error) => return Landed::Failed(reader.note_failure(&error)),

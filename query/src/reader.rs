@@ -8,17 +8,20 @@ use std::{
     time::Duration,
 };
 
-use ledger::Digest;
+use ledger::{Digest, Tenant};
 use protocol::{
     log::LogIdentity,
     position::Position,
     query::{Demand, DemandError, EntryKey, Stamp},
 };
 use retry::Shutdown;
-use service::problem::{Problem, kinds};
+use service::{
+    fair::{FairPool, Permit},
+    problem::{Problem, kinds},
+};
 use store::{Store, StoreError, StoreErrorKind};
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -80,7 +83,10 @@ pub(crate) struct Reader {
     service: RwLock<Service>,
     /// Readers who came before it was known what may be answered.
     laid_out: Notify,
-    turns: Semaphore,
+    /// Reads of the store at once.
+    turns: FairPool,
+    /// Readers who are not answered from the cache at once; each keeps a connection busy.
+    waiting: FairPool,
     /// Progress that was filled from another log than is served.
     strayed: watch::Sender<Option<LogIdentity>>,
     /// Why the stream does not say which log it is.
@@ -94,10 +100,10 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(store: Arc<dyn Store>, config: &QueryConfig, metrics: ReadMetrics, shutdown: Shutdown) -> Self {
         let incarnation = AtomicU64::new(store.incarnation());
-        let (turns, laid_out) = (Semaphore::new(config.max_fills), Notify::new());
-        let strayed = watch::Sender::new(None);
+        let (turns, waiting) = (FairPool::new(config.max_fills), FairPool::new(config.http.max_connections));
+        let (laid_out, strayed) = (Notify::new(), watch::Sender::new(None));
         let (service, stream_trouble) = (RwLock::default(), Mutex::default());
-        Self { store, service, laid_out, turns, strayed, stream_trouble, incarnation, metrics, shutdown }
+        Self { store, service, laid_out, turns, waiting, strayed, stream_trouble, incarnation, metrics, shutdown }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -192,9 +198,9 @@ impl Reader {
         self.strayed.subscribe()
     }
 
-    /// A turn at the store; `None` when it took too long.
-    pub(crate) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        timeout(TURN_TIMEOUT, self.turns.acquire()).await.ok()?.ok()
+    /// A turn at the store, one tenant after the other; `None` when it took too long.
+    pub(crate) async fn permit(&self, tenant: &Tenant) -> Option<Permit> {
+        timeout(TURN_TIMEOUT, self.turns.take(tenant)).await.ok()?
     }
 
     /// Empties what was read from another incarnation of the store.
@@ -223,6 +229,7 @@ impl Reader {
         key: &EntryKey<Representation>,
         wants: &Wants,
     ) -> Result<Served, Problem> {
+        let _place = self.waiting.try_take(&key.account.tenant, 1).ok_or_else(overloaded)?;
         let mut beginnings = 0;
         while beginnings < MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
@@ -272,6 +279,7 @@ impl Reader {
 
     /// A page of accounts: every lane that the position covers is waited for.
     pub(crate) async fn accounts(&self, page: &AccountsPage, wants: &Wants) -> Result<Listed, Problem> {
+        let _place = self.waiting.try_take(&page.tenant, 1).ok_or_else(overloaded)?;
         for _ in 0..MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
             let demand = demand(wants, &lanes)?;
@@ -280,7 +288,7 @@ impl Reader {
             }
             let stamps: Vec<_> = lanes.iter().map(|lane| (lane.partition, lane.stamp())).collect();
             let incarnation = self.incarnation.load(Ordering::Acquire);
-            let Some(_permit) = self.permit().await else { return Err(overloaded()) };
+            let Some(_permit) = self.permit(&page.tenant).await else { return Err(overloaded()) };
             let json = read::accounts(self.store(), lanes.log.name(), page).await;
             let json = json.map_err(|error| store_unavailable(self.note_failure(&error)))?;
             self.note_incarnation();

@@ -24,7 +24,11 @@ pub(crate) fn nobody_heard() -> Problem {
 }
 
 pub(crate) fn overloaded() -> Problem {
-    Problem::new(kinds::OVERLOADED, "too many readers wait for the store").retry_after(RETRY_AFTER_S)
+    Problem::new(
+        kinds::OVERLOADED,
+        "as many readers of this tenant wait as its share allows, or the store is too slow for them",
+    )
+    .retry_after(RETRY_AFTER_S)
 }
 
 pub(crate) fn store_unavailable(retry_helps: bool) -> Problem {

@@ -16,6 +16,8 @@ use crate::http::{answer::Written, cursor};
 const MAX_PAGE_BYTES: usize = 1 << 20;
 /// Launches read at once: at the longest lines this is 4 MiB in memory.
 const LAUNCHES_AT_ONCE: usize = 64;
+/// JSON written before others are let run: well within a millisecond.
+const BYTES_A_SLICE: usize = 64 * 1024;
 
 /// Which launches.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,7 @@ pub(super) async fn launches(
     while list.wants_more(page) {
         let limit = LAUNCHES_AT_ONCE.min(usize::from(page.limit) - list.count);
         let after = list.last.or(page.after);
-        list.take(page, store.launches(&window, after, upto(Some(applied)), limit).await?);
+        list.take(page, store.launches(&window, after, upto(Some(applied)), limit).await?).await;
     }
     let next = list.last.filter(|_| list.more).map(|last| cursor::of_launch(context.log, &window, last));
     write_end(&mut list.json, next.as_deref());
@@ -66,7 +68,8 @@ impl List {
         self.more && self.count < usize::from(page.limit) && self.json.len() < MAX_PAGE_BYTES
     }
 
-    fn take(&mut self, page: &Page, read: LaunchesPage) {
+    async fn take(&mut self, page: &Page, read: LaunchesPage) {
+        let mut others_ran_at = self.json.len();
         self.more = read.more && !read.facts.is_empty();
         for fact in read.facts {
             if !self.wants_room(page, &fact) {
@@ -74,6 +77,10 @@ impl List {
                 return;
             }
             self.push(&fact);
+            if self.json.len() - others_ran_at > BYTES_A_SLICE {
+                tokio::task::yield_now().await;
+                others_ran_at = self.json.len();
+            }
         }
     }
 

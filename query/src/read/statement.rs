@@ -1,6 +1,9 @@
 //! Days and balances: rows of one account, read at one moment, as opening balance, totals and closing balance.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use ledger::{
     AccountKey, Balance, BusinessDate, Currency, CurrencyLine, DayLine, Grain, OpeningPlan, RowKey, Totals,
@@ -20,6 +23,9 @@ pub(super) struct Page {
     pub(super) limit: u16,
 }
 
+/// Lines of currencies that are computed and written without a pause: well within a millisecond.
+const LINES_AT_ONCE: usize = 2_000;
+
 /// Days of an account, as its rows at `applied` give them.
 struct Statement {
     applied: u64,
@@ -34,13 +40,17 @@ pub(super) async fn day(
     today: BusinessDate,
 ) -> Result<Option<Written>, StoreError> {
     let page = Page { from: date, to: date, include_empty: true, limit: 1 };
-    let Some(Statement { applied, lines }) = statement(store, account, &page, today).await? else { return Ok(None) };
+    Ok(render(read(store, account, page, today).await?, write_one_day).await)
+}
+
+fn write_one_day(read: Read) -> Written {
+    let (account, Statement { applied, lines }) = (read.account.clone(), statement(read));
     let mut json = String::with_capacity(256);
     for line in lines.iter().take(1) {
-        write_day(&mut json, account, line);
+        write_day(&mut json, &account, line);
     }
     json.push(',');
-    Ok(Some(Written { json, takes_stamp: true, applied }))
+    Written { json, takes_stamp: true, applied }
 }
 
 /// A page of days.
@@ -51,17 +61,39 @@ pub(super) async fn days(
     page: &Page,
     today: BusinessDate,
 ) -> Result<Option<Written>, StoreError> {
-    let Some(Statement { applied, lines }) = statement(store, account, page, today).await? else { return Ok(None) };
+    Ok(render(read(store, account, *page, today).await?, move |read| write_days(log, read)).await)
+}
+
+fn write_days(log: LogName, read: Read) -> Written {
+    let (account, page) = (read.account.clone(), read.page);
+    let Statement { applied, lines } = statement(read);
     let limit = usize::from(page.limit);
     let mut json = String::from("{\"items\":[");
     for (index, line) in lines.iter().take(limit).enumerate() {
         json.push_str(if index == 0 { "" } else { "," });
-        write_day(&mut json, account, line);
+        write_day(&mut json, &account, line);
         json.push('}');
     }
-    let next = lines.get(limit).map(|line| cursor::of_day(log, account, page.to, line.date));
+    let next = lines.get(limit).map(|line| cursor::of_day(log, &account, page.to, line.date));
     write_end(&mut json, next.as_deref());
-    Ok(Some(Written { json, takes_stamp: false, applied }))
+    Written { json, takes_stamp: false, applied }
+}
+
+/// Writes what was read: at once, or, where it may take longer than a moment, on a thread that nobody waits for. There are no
+/// more of these threads than reads of the store.
+async fn render(read: Option<Read>, write: impl FnOnce(Read) -> Written + Send + 'static) -> Option<Written> {
+    let read = read?;
+    if read.is_short() {
+        return Some(write(read));
+    }
+    match tokio::task::spawn_blocking(move || write(read)).await {
+        Ok(written) => Some(written),
+        // Only by a fault of its own, or when the process ends.
+        Err(error) => match error.try_into_panic() {
+            Ok(fault) => std::panic::resume_unwind(fault),
+            Err(_ending) => std::future::pending().await,
+        },
+    }
 }
 
 /// Everything that is applied, by currency, open at the end for the stamp.
@@ -88,21 +120,47 @@ pub(super) fn write_end(json: &mut String, next: Option<&str>) {
     };
 }
 
-/// Reads the rows and computes the days. `None` for an account never seen.
-async fn statement(
+/// The rows of a page, read at one moment.
+struct Read {
+    account: AccountKey,
+    page: Page,
+    plan: OpeningPlan,
+    applied: u64,
+    rows: Vec<(RowKey, Balance)>,
+}
+
+impl Read {
+    /// Whether it takes no longer than a moment to write: a day lists each currency at most once.
+    fn is_short(&self) -> bool {
+        let days = usize::try_from(self.page.to.days() - self.page.from.days()).unwrap_or(usize::MAX).saturating_add(1);
+        self.rows.len() <= LINES_AT_ONCE && {
+            let currencies: BTreeSet<Currency> = self.rows.iter().map(|(key, _)| key.currency).collect();
+            currencies.len().saturating_mul(days) <= LINES_AT_ONCE
+        }
+    }
+}
+
+/// Reads the rows. `None` for an account never seen.
+async fn read(
     store: &dyn Store,
     account: &AccountKey,
-    page: &Page,
+    page: Page,
     today: BusinessDate,
-) -> Result<Option<Statement>, StoreError> {
+) -> Result<Option<Read>, StoreError> {
     let plan = OpeningPlan::new(page.from, today);
     let mut ranges = plan.ranges();
     ranges.push((Grain::Day, page.from, page.to));
     let view = store.account_view(&AccountRead { key: account.clone(), ranges }).await?;
     let Some(applied) = view.applied else { return Ok(None) };
-    let rows: BTreeMap<RowKey, Balance> = view.rows.into_iter().collect();
+    Ok(Some(Read { account: account.clone(), page, plan, applied, rows: view.rows }))
+}
+
+/// Computes the days.
+fn statement(read: Read) -> Statement {
+    let Read { page, plan, applied, rows, .. } = read;
+    let rows: BTreeMap<RowKey, Balance> = rows.into_iter().collect();
     let lines = day_lines(page.from, page.to, &opening(&plan, &rows), &rows, page.include_empty);
-    Ok(Some(Statement { applied, lines: without_later_currencies(lines, launches_before(&plan, &rows)) }))
+    Statement { applied, lines: without_later_currencies(lines, launches_before(&plan, &rows)) }
 }
 
 /// How many launches of each currency lie before the plan's date: its opening balance, with each launch counted as one.

@@ -4,6 +4,7 @@
 mod accounts;
 mod conditional;
 mod days;
+mod fairness;
 mod freshness;
 mod launches;
 mod notices;
