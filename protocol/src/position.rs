@@ -6,8 +6,9 @@ use crate::log::{Incarnation, LogName};
 
 /// How far something has been applied: of which log, and a sequence for each lane it covers.
 ///
-/// Text form: `<epoch>.<incarnation>.<partition>.<sequence>`, further lanes as `-<partition>.<sequence>`, partitions
-/// ascending: safe in headers and URLs. To callers it is opaque.
+/// Text form: `<epoch>.<incarnation>.<partition>.<sequence>`, further lanes as
+/// `-<partition>.<sequence>`, partitions ascending: safe in headers and URLs. To callers it is
+/// opaque.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The log.
@@ -22,12 +23,14 @@ pub enum PositionError {
     /// No version has given it out.
     #[error("not a position that this service gave out")]
     Malformed,
-    /// A release gave it out whose positions did not name the log's incarnation: nobody knows which log it was.
+    /// A release gave it out whose positions did not name the log's incarnation: nobody knows which
+    /// log it was.
     #[error("the position does not say of which log it is: it was given out by an earlier version")]
     WithoutIncarnation,
 }
 
-/// The position of a write: of one lane. Its text is that of the [`Position`] which covers this lane alone.
+/// The position of a write: of one lane. Its text is that of the [`Position`] which covers this
+/// lane alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LanePosition {
     /// The log.

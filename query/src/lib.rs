@@ -2,7 +2,7 @@
 //!
 //! Promise: no answer looks fresher than it is. Each one says how far the log is applied in it; a reader who demands a
 //! position gets it or a refusal, never something older. The rules are those of [`protocol::query`]; this crate drives
-//! them with notices, store and sockets, and never reads the log.
+//! them with notices, store and sockets; of the log it asks which one it is, and reads no message.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Finds out which log there is and from which the store was filled, and lets readers be served accordingly: drives
-//! [`protocol::query::Origin`] with both, from the start to the shutdown.
+//! Finds out which log there is and from which the store was filled, and lets readers be served
+//! accordingly: drives [`protocol::query::Origin`] with both, from the start to the shutdown.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ pub(crate) async fn ask_stream(upkeep: &Upkeep, client: &Client, said: &watch::S
     }
 }
 
-/// Passes on what the stream says. A stream that cannot be asked, or is damaged, keeps what it said last; why is logged when it
-/// changes, and returned.
+/// Passes on what the stream says. A stream that cannot be asked, or is damaged, keeps what it said
+/// last; why is logged when it changes, and returned.
 fn note(
     asked: Result<Log, LogError>,
     said: &watch::Sender<Option<LogIdentity>>,
@@ -71,11 +71,13 @@ pub(crate) struct Following<'a> {
     generation: u32,
     origin: Origin,
     shown: Standing,
+    /// Why the store could not be scanned last.
+    complaint: Option<String>,
 }
 
 impl<'a> Following<'a> {
     pub(crate) fn new(upkeep: &'a Upkeep, generation: u32) -> Self {
-        Self { upkeep, generation, origin: Origin::default(), shown: Standing::default() }
+        Self { upkeep, generation, origin: Origin::default(), shown: Standing::default(), complaint: None }
     }
 
     /// Follows store and stream until the shutdown.
@@ -83,18 +85,13 @@ impl<'a> Following<'a> {
         let shutdown = self.upkeep.shutdown.clone();
         let mut strays = self.upkeep.reader.strayed();
         let waits_until = Instant::now() + self.first_word();
-        self.scan().await;
         while !shutdown.is_begun() {
-            if let Some(identity) = stream.borrow_and_update().clone() {
-                self.origin.stream_says(identity);
-            }
-            if let Some(stray) = strays.borrow_and_update().clone() {
-                self.origin.store_says(&stray);
-            }
-            if Instant::now() >= waits_until {
-                self.origin.wait_is_over();
-            }
+            self.take_in(&mut stream, &mut strays, waits_until);
             self.show().await;
+            if self.origin.needs_scan() {
+                self.scan().await;
+                continue;
+            }
             tokio::select! {
                 Ok(()) = stream.changed() => {}
                 Ok(()) = strays.changed() => {}
@@ -102,6 +99,19 @@ impl<'a> Following<'a> {
                 () = tokio::time::sleep(SCAN_PERIOD), if !matches!(self.shown, Standing::Serves(_)) => self.scan().await,
                 () = shutdown.begun() => return,
             }
+        }
+    }
+
+    /// What has been said since the last time.
+    fn take_in(&mut self, stream: &mut StreamSays, strays: &mut StreamSays, waits_until: Instant) {
+        if let Some(identity) = stream.borrow_and_update().clone() {
+            self.origin.stream_says(identity);
+        }
+        if let Some(stray) = strays.borrow_and_update().clone() {
+            self.origin.store_says(&stray);
+        }
+        if Instant::now() >= waits_until {
+            self.origin.wait_is_over();
         }
     }
 
@@ -116,8 +126,22 @@ impl<'a> Following<'a> {
         let scanned =
             retry("reading progress", &mut delays, &self.upkeep.shutdown, StoreError::retry_helps, scan).await;
         match scanned {
-            Ok(scan) => self.origin.store_scanned(scan),
-            Err(error) => tracing::warn!(%error, "it cannot be read from which log the store was filled"),
+            Ok(scan) => {
+                self.complaint = None;
+                self.origin.store_scanned(scan);
+            }
+            Err(error) => {
+                self.complain(error.to_string());
+                self.upkeep.shutdown.sleep(SCAN_PERIOD).await;
+            }
+        }
+    }
+
+    /// Says once why the store cannot be scanned.
+    fn complain(&mut self, why: String) {
+        if self.complaint.as_ref() != Some(&why) {
+            tracing::warn!(why, "it cannot be read from which log the store was filled");
+            self.complaint = Some(why);
         }
     }
 
@@ -137,7 +161,7 @@ impl<'a> Following<'a> {
             return;
         }
         match &standing {
-            Standing::Unknown => {}
+            Standing::Unknown => self.upkeep.reader.wait_to_know(),
             Standing::Serves(log) => self.lay_out(log).await,
             Standing::OtherLog(other) => {
                 tracing::error!("{other}");
@@ -147,7 +171,8 @@ impl<'a> Following<'a> {
         self.shown = standing;
     }
 
-    /// Puts the lanes of this log in place. Where NATS has had its time, nobody is waited for any more.
+    /// Puts the lanes of this log in place. Where NATS has had its time, nobody is waited for any
+    /// more.
     async fn lay_out(&self, log: &LogIdentity) {
         let wait = if self.origin.is_confirmed() { self.first_word() } else { Duration::ZERO };
         let layout = Layout {

@@ -125,6 +125,11 @@ impl Reader {
         lanes
     }
 
+    /// From now on readers wait until it is known what may be answered.
+    pub(crate) fn wait_to_know(&self) {
+        self.replace_service(Service::Unknown);
+    }
+
     /// From now on nothing is answered; why is for operators.
     pub(crate) fn withhold(&self, why: String) {
         self.replace_service(Service::OtherLog(why));

@@ -1,4 +1,5 @@
-//! `saldo log restored` and `saldo log raise-epoch`: the log gets another name, so that what was given out before means nothing.
+//! `saldo log restored` and `saldo log raise-epoch`: the log gets another name, so that what was
+//! given out before means nothing.
 
 use std::io::{Write, stdout};
 

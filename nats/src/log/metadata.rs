@@ -1,7 +1,8 @@
-//! What names the log: the stream's metadata, how they are read, changed, and put back when they were damaged.
+//! What names the log: the stream's metadata, how they are read, changed, and put back when they
+//! were damaged.
 //!
-//! A stream that has Saldo's description or takes Saldo's subjects is Saldo's, whatever its metadata say: it holds launches,
-//! and no sentence about it may suggest that it be removed.
+//! A stream that has Saldo's description or takes Saldo's subjects is Saldo's, whatever its
+//! metadata say: it holds launches, and no sentence about it may suggest that it be removed.
 
 use protocol::{lane::MAX_PARTITIONS, log::LogIdentity};
 use serde_json::{Map, Value, json};
@@ -23,9 +24,11 @@ pub(crate) const MAX_EPOCH: u8 = 200;
 /// How an operator gives the log another name; see [`crate::Log::rename`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renaming {
-    /// The log was restored to an older state, or to another server: another incarnation of the same epoch.
+    /// The log was restored to an older state, or to another server: another incarnation of the
+    /// same epoch.
     Restored,
-    /// The epoch rises by one, or to the one given where nobody knows what it was, and with it the incarnation.
+    /// The epoch rises by one, or to the one given where nobody knows what it was, and with it the
+    /// incarnation.
     RaisedEpoch(Option<u8>),
 }
 
@@ -68,8 +71,9 @@ pub(crate) fn identity(stream: &str, config: &Value) -> Result<LogIdentity, LogE
     })
 }
 
-/// The configuration with the metadata of another name, and what that changes. Other keys are kept; of the four that are
-/// missing each is put back: the wire version is known, the number of partitions follows from the subjects, the id is drawn.
+/// The configuration with the metadata of another name, and what that changes. Other keys are kept;
+/// of the four that are missing each is put back: the wire version is known, the number of
+/// partitions follows from the subjects, the id is drawn.
 pub(crate) fn renamed(stream: &str, config: &Value, renaming: Renaming) -> Result<(Value, Renamed), LogError> {
     if !is_saldos(config) {
         return Err(unusable(stream, config, "no metadata of Saldo's"));

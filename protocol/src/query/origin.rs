@@ -1,8 +1,10 @@
-//! Which log a query instance answers for: what the stream says, what the store says, and what follows from both.
+//! Which log a query instance answers for: what the stream says, what the store says, and what
+//! follows from both.
 //!
-//! The stream's metadata decide. What is stored names in its progress the log that it was filled from; a store belongs to
-//! exactly one. Positions begin with the log's name, and accounts are spread over as many lanes as the log has: nothing can
-//! be answered, and no demand be judged, before one identity is known.
+//! The stream's metadata decide. What is stored names in its progress the log that it was filled
+//! from; a store belongs to exactly one. Positions begin with the log's name, and accounts are
+//! spread over as many lanes as the log has: nothing can be answered, and no demand be judged,
+//! before one identity is known.
 //!
 //! | the stream | the store | standing |
 //! |---|---|---|
@@ -14,8 +16,9 @@
 //! | log A | of log B, or of several logs | [`Standing::OtherLog`] |
 //! | not heard | of several logs | [`Standing::OtherLog`] |
 //!
-//! A stream that does not answer any more, or is not there, keeps what it said last. Both may change while readers are
-//! served: an operator restores the log, raises its epoch, or corrects a slip; another service fills the store.
+//! A stream that does not answer any more, or is not there, keeps what it said last. Both may
+//! change while readers are served: an operator restores the log, raises its epoch, or corrects a
+//! slip; another service fills the store.
 
 use std::fmt;
 
@@ -82,7 +85,8 @@ pub struct StoreScan {
 }
 
 impl StoreScan {
-    /// The lane to read next; `None` at the end. As long as none has progress, every lane that any log can have is looked at.
+    /// The lane to read next; `None` at the end. As long as none has progress, every lane that any
+    /// log can have is looked at.
     pub fn next(&self) -> Option<u16> {
         let end = match &self.stored {
             None => MAX_PARTITIONS,
@@ -112,12 +116,23 @@ impl Stored {
 }
 
 impl Origin {
-    /// What the stream's metadata say at present.
+    /// What the stream's metadata say at present. A store that was empty may have been filled since
+    /// from the log that the stream was before: it has to be scanned again.
     pub fn stream_says(&mut self, identity: LogIdentity) {
+        let is_renamed = self.stream.as_ref().is_some_and(|known| *known != identity);
+        if is_renamed && matches!(self.stored, Stored::Empty) {
+            self.stored = Stored::Unread;
+        }
         self.stream = Some(identity);
     }
 
-    /// The stream has been waited for as long as it may take: from now on the store's word will do where it says nothing.
+    /// Whether nothing is known of the store.
+    pub fn needs_scan(&self) -> bool {
+        matches!(self.stored, Stored::Unread)
+    }
+
+    /// The stream has been waited for as long as it may take: from now on the store's word will do
+    /// where it says nothing.
     pub fn wait_is_over(&mut self) {
         self.wait_is_over = true;
     }
@@ -129,6 +144,9 @@ impl Origin {
 
     /// Progress that was read of one lane, at any time after a scan.
     pub fn store_says(&mut self, identity: &LogIdentity) {
+        if self.needs_scan() {
+            return;
+        }
         self.stored = std::mem::take(&mut self.stored).with(identity);
     }
 
@@ -235,6 +253,21 @@ mod tests {
         scan.found(None);
         scan.found(None);
         assert_eq!(scan.next(), None);
+    }
+
+    #[test]
+    fn what_was_filled_since_it_was_found_empty_is_not_served_for_a_renamed_log() {
+        let (before, after) = (log(1, "a", 4), log(2, "b", 4));
+        let mut origin = Origin::default();
+        assert!(origin.needs_scan());
+        origin.store_scanned(scan(&[]));
+        origin.stream_says(before.clone());
+        origin.stream_says(before.clone());
+        assert_eq!((origin.needs_scan(), origin.standing()), (false, Standing::Serves(before.clone())));
+        origin.stream_says(after.clone());
+        assert_eq!((origin.needs_scan(), origin.standing()), (true, Standing::Unknown));
+        origin.store_scanned(scan(&[(0, before.clone())]));
+        assert_eq!(origin.standing(), Standing::OtherLog(OtherLog { stored: before, log: after }));
     }
 
     #[test]

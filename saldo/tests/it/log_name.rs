@@ -1,5 +1,5 @@
-//! A log that is restored, or whose epoch is raised: what was given out before means nothing afterwards, and each step of
-//! docs/operations.md does what it says.
+//! A log that is restored, or whose epoch is raised: what was given out before means nothing
+//! afterwards, and each step of docs/operations.md does what it says.
 
 use std::{fs, path::Path, process::Command};
 
@@ -11,7 +11,8 @@ use crate::{
     pipeline::{PATIENCE, Pipeline, refusal, saldo, up},
 };
 
-/// The machine was lost, and the backup of its data folder goes on in an empty one. Sequences repeat, with other launches.
+/// The machine was lost, and the backup of its data folder goes on in an empty one. Sequences
+/// repeat, with other launches.
 #[tokio::test]
 async fn what_was_given_out_before_a_restore_means_nothing_after_it() {
     let (lost, restored) = (temp_folder().unwrap(), temp_folder().unwrap());
@@ -39,7 +40,8 @@ async fn what_was_given_out_before_a_restore_means_nothing_after_it() {
     pipeline.stop();
 }
 
-/// A log that was put back under services which run on: nobody writes into it or answers from its former store.
+/// A log that was put back under services which run on: nobody writes into it or answers from its
+/// former store.
 #[tokio::test]
 async fn after_a_log_was_declared_restored_nothing_goes_on_until_a_start_with_an_empty_store() {
     let folder = temp_folder().unwrap();
@@ -68,7 +70,8 @@ async fn after_a_log_was_declared_restored_nothing_goes_on_until_a_start_with_an
     pipeline.stop();
 }
 
-/// An edit by hand names one of the four metadata, which drops the others. The error's command mends it, nothing is lost.
+/// An edit by hand names one of the four metadata, which drops the others. The error's command
+/// mends it, nothing is lost.
 #[tokio::test]
 async fn metadata_that_were_lost_are_put_back_by_the_command_that_the_error_names() {
     for (edit, command) in
