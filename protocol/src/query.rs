@@ -57,8 +57,9 @@
 //! second worker that does not know of the loss would claim too much. If the replaying worker falls silent for
 //! [`HEARTBEAT_SILENCE_MS`], the next notice of another worker is believed.
 //!
-//! An account once told as stopped stays so until a notice lists it as changed and no longer as stopped: a worker that
-//! has just started has not yet looked at it.
+//! An account once told as stopped stays so until it was looked at and is not told as stopped: a notice lists it as changed, or
+//! comes from a worker that does not replay and has reached the end that the lane had when the stop was told. A worker that
+//! has just started has not yet looked at it. The same ends the stop of a whole lane.
 
 mod cache;
 mod demand;

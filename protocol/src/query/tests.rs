@@ -264,12 +264,26 @@ fn nothing_is_complete_while_messages_of_the_log_are_gone() {
 fn a_stopped_account_stays_so_until_it_was_looked_at_again() {
     let mut lane = lane();
     fill(&mut lane, &key("a", 5));
-    let stop = Notice { stopped: vec![account("a")], ..notice(10, 11, &[]) };
+    let stop = Notice { end: 20, stopped: vec![account("a")], ..notice(10, 11, &[]) };
     lane.on_notice(&stop, 0);
     assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped));
     lane.on_notice(&notice(11, 12, &[("b", 5)]), 0);
     assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped));
     lane.on_notice(&notice(12, 13, &[("a", 5)]), 0);
+    assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Fill(_)));
+}
+
+/// What it lists may be too much for a notice, or the account is not touched again.
+#[test]
+fn a_stopped_account_is_answered_again_once_a_worker_has_looked_at_all_of_the_lane() {
+    let mut lane = lane();
+    lane.on_notice(&Notice { end: 20, stopped: vec![account("a")], ..notice(10, 11, &[]) }, 0);
+    let of_the_next = |to| Notice { worker: Some(2), end: 20, changed: Changed::All, ..notice(5, to, &[]) };
+    for not_yet in [Notice { replaying: true, ..of_the_next(20) }, of_the_next(19)] {
+        lane.on_notice(&not_yet, 0);
+        assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Stopped), "{not_yet:?}");
+    }
+    lane.on_notice(&of_the_next(20), 0);
     assert!(matches!(lane.read(&key("a", 5), 0, 0), Reading::Fill(_)));
 }
 
@@ -287,9 +301,35 @@ fn a_refused_lane_answers_nothing_until_it_is_taken_up_again() {
 fn too_many_stopped_accounts_stop_the_lane() {
     let mut lane = lane();
     for number in 0..=MAX_STOPPED_ACCOUNTS {
-        lane.on_notice(&Notice { stopped: vec![account(&format!("a{number}"))], ..notice(10, 10, &[]) }, 0);
+        let stopped = vec![account(&format!("a{number}"))];
+        lane.on_notice(&Notice { end: 20, stopped, ..notice(10, 10, &[]) }, 0);
     }
     assert!(matches!(lane.read(&key("another", 5), 0, 0), Reading::Stopped));
+}
+
+#[test]
+fn a_lane_that_was_stopped_is_answered_again_once_a_worker_has_looked_at_all_of_it() {
+    let mut lane = lane();
+    let stopped = |range: std::ops::Range<usize>| range.map(|number| account(&format!("a{number}"))).collect();
+    lane.on_notice(&Notice { end: 30, stopped: stopped(0..MAX_STOPPED_ACCOUNTS), ..notice(10, 10, &[]) }, 0);
+    lane.on_notice(&Notice { end: 30, stopped: stopped(1..MAX_STOPPED_ACCOUNTS + 1), ..notice(10, 10, &[]) }, 0);
+    assert!(matches!(lane.read(&key("another", 5), 0, 0), Reading::Stopped));
+    let of_the_next = |from, to| Notice { worker: Some(2), end: 30, ..notice(from, to, &[]) };
+    for not_yet in [
+        Notice { replaying: true, ..of_the_next(5, 5) },
+        Notice { replaying: true, ..of_the_next(5, 30) },
+        of_the_next(20, 20),
+        Notice { end: 40, stopped: stopped(0..MAX_STOPPED_ACCOUNTS + 1), ..of_the_next(20, 40) },
+        Notice { end: 40, ..of_the_next(30, 39) },
+        Notice { changed: Changed::Refused, ..of_the_next(40, 40) },
+    ] {
+        lane.on_notice(&not_yet, 0);
+        assert!(matches!(lane.read(&key("another", 5), 0, 0), Reading::Stopped), "{not_yet:?}");
+    }
+    lane.on_notice(&Notice { stopped: stopped(7..8), ..of_the_next(39, 40) }, 0);
+    assert!(matches!(lane.read(&key("another", 5), 0, 0), Reading::Fill(_)));
+    assert!(matches!(lane.read(&key("a7", 5), 0, 0), Reading::Stopped), "one is damaged still");
+    assert!(matches!(lane.read(&key("a6", 5), 0, 0), Reading::Fill(_)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use protocol::{
     log::Incarnation,
-    notice::{Changed, Notice},
+    notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice},
 };
 
 use crate::world::{Entry, World, worker_account};
@@ -124,4 +124,32 @@ async fn strangers_notices_change_nothing() {
     let ignored = async |world: &World| (world.metric("saldo_query_ignored_notices_total").await >= 4.0).then_some(());
     world.wait_for("four ignored notices", ignored).await;
     assert_eq!(world.ask(DAY).at_least(&position_of(&world, &notice), 0).send().await.problem(), "not_yet_applied");
+}
+
+/// Damage, found by the worker; a stop of the whole lane; the repair, reported by the next worker when it has folded it all again.
+#[tokio::test]
+async fn a_lane_that_was_stopped_is_answered_again_when_its_worker_reports_it_repaired() {
+    let mut world = with_cached_day().await;
+    let notice = world.commit(&[credit("2")]).await;
+    world.tell(&notice).await;
+    let names = |first: usize| (first..first + MAX_STOPPED_ACCOUNTS).map(|number| format!("damaged-{number}"));
+    for first in [0, MAX_STOPPED_ACCOUNTS] {
+        let stopped = names(first).map(|name| worker_account("acme", &name)).collect();
+        world.publish(&Notice { from: notice.to, end: notice.end + 1, stopped, ..notice.clone() }).await;
+    }
+    let refused = async |world: &World| (world.get(DAY).await.status == 503).then_some(());
+    world.wait_for("the lane to be stopped", refused).await;
+    assert_eq!(world.get(DAY).await.refusal(), (503, "account_stopped".to_owned()));
+
+    let of_the_next = Notice { worker: Some(2), from: 0, to: 0, replaying: true, ..notice.clone() };
+    world.tell(&of_the_next).await;
+    let ignored = world.metric("saldo_query_notices_total").await;
+    let heard = async |world: &World| (world.metric("saldo_query_notices_total").await >= ignored + 8.0).then_some(());
+    world.wait_for("heartbeats of the worker that replays", heard).await;
+    assert_eq!(world.get(DAY).await.problem(), "account_stopped", "it has not looked at all of it yet");
+    let repaired = world.commit(&[credit("3")]).await;
+    world.tell(&Notice { worker: Some(2), from: 0, ..repaired }).await;
+    let answered = async |world: &World| Some(world.get(DAY).await).filter(|answer| answer.status == 200);
+    let answer = world.wait_for("an answer", answered).await;
+    assert_eq!(answer.json()["currencies"][0]["closing"], "3.00");
 }
