@@ -78,7 +78,7 @@ fn pace(shared: &Shared) -> Pace {
 async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Answered {
     let tenant = shared.authenticator.tenant(headers)?;
     let form = media::form(headers)?;
-    shared.check_log().map_err(|failure| answer::unavailable(shared, failure))?;
+    shared.check_log().await.map_err(|failure| answer::unavailable(shared, failure))?;
     match form {
         Form::Lines => {
             idempotency_key::refuse(headers)?;

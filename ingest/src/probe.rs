@@ -11,7 +11,10 @@ use std::{
 
 use nats::{Log, LogError, LogUsage};
 use retry::Shutdown;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::watch::Sender,
+    time::{Instant, timeout},
+};
 
 use crate::{metrics::Metrics, recent::Recent};
 
@@ -32,12 +35,19 @@ pub struct LogState {
     seen: Arc<Mutex<Result<(), String>>>,
     ours: Arc<AtomicBool>,
     warm: Arc<AtomicBool>,
+    /// Number of the connection on which the log was last looked at.
+    looked_on: Arc<Sender<u64>>,
 }
 
 impl Default for LogState {
     fn default() -> Self {
         let seen = Err("the log has not been looked at yet".to_owned());
-        Self { seen: Arc::new(Mutex::new(seen)), ours: Arc::new(AtomicBool::new(true)), warm: Arc::default() }
+        Self {
+            seen: Arc::new(Mutex::new(seen)),
+            ours: Arc::new(AtomicBool::new(true)),
+            warm: Arc::default(),
+            looked_on: Arc::default(),
+        }
     }
 }
 
@@ -45,6 +55,16 @@ impl LogState {
     /// Whether the stream is the one that this service was started with, as far as is known.
     pub fn is_ours(&self) -> bool {
         self.ours.load(Relaxed)
+    }
+
+    /// Waits until the log was looked at on the connection of this number, for a while: behind a new one may be an older state of
+    /// the log, of which what is remembered says nothing.
+    pub async fn looked_on(&self, connection: u64) -> bool {
+        if *self.looked_on.borrow() == connection {
+            return true;
+        }
+        let mut looked_on = self.looked_on.subscribe();
+        matches!(timeout(PATIENCE, looked_on.wait_for(|looked_on| *looked_on == connection)).await, Ok(Ok(_)))
     }
 
     /// The cache of recent launches has been filled from the log, or that was given up.
@@ -92,22 +112,31 @@ impl Probe {
     /// Looks until the shutdown begins, which is the end of readiness.
     pub async fn run(self, shutdown: Shutdown) {
         loop {
-            let seen = self.look().await;
+            let connection = self.log.connections();
+            let seen = self.look(connection).await;
             self.state.saw(seen);
             self.recent.sweep(Instant::now());
             let (recent, pending) = self.recent.sizes();
             self.metrics.recent_entries.set(i64::try_from(recent).unwrap_or(i64::MAX));
             self.metrics.pending_entries.set(i64::try_from(pending).unwrap_or(i64::MAX));
-            if !shutdown.sleep(EVERY).await {
-                return self.state.stopping();
+            tokio::select! {
+                goes_on = shutdown.sleep(EVERY) => if !goes_on {
+                    return self.state.stopping();
+                },
+                () = self.log.reconnected(connection) => {}
             }
         }
     }
 
-    async fn look(&self) -> Result<(), String> {
+    async fn look(&self, connection: u64) -> Result<(), String> {
         let silent = |_| "JetStream does not answer".to_owned();
-        let verified = timeout(PATIENCE, self.log.verify()).await.map_err(silent)?;
-        self.judge(verified)?;
+        let verified = timeout(PATIENCE, self.log.verify_all()).await.map_err(silent)?;
+        let is_clear = verified.as_ref().map_or_else(|error| !error.retry_helps(), |()| true);
+        let judged = self.judge(verified);
+        if is_clear {
+            self.state.looked_on.send_replace(connection);
+        }
+        judged?;
         let usage = timeout(PATIENCE, self.log.usage()).await.map_err(silent)?;
         has_room(&self.log, usage.map_err(|error| error.to_string())?)?;
         stores(&self.log)

@@ -75,6 +75,7 @@ pub async fn run(
         lanes: Lanes { publisher: publisher.clone(), recent, metrics },
         identity: log.identity().clone(),
         name: log.identity().name(),
+        log: log.clone(),
         log_state,
         tenants,
         clock,

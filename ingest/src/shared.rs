@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use ledger::{Account, AccountKey, BusinessDate, Draft, Invalid, NoDate, Reason, Tenant};
+use nats::Log;
 use protocol::{
     lane::partition_of,
     log::{LogIdentity, LogName},
@@ -24,6 +25,8 @@ use crate::{
 pub struct Shared {
     /// How to publish.
     pub lanes: Lanes,
+    /// The log.
+    pub log: Log,
     /// Which log.
     pub identity: LogIdentity,
     /// What positions name it by.
@@ -78,9 +81,11 @@ impl Shared {
     /// Whether publishing makes sense at all.
     ///
     /// # Errors
-    /// The stream is no longer the one that this service was started with.
-    pub fn check_log(&self) -> Result<(), Failure> {
-        if self.log_state.is_ours() { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
+    /// The stream is not the one that this service was started with, or lost its end, or nobody knows yet.
+    pub async fn check_log(&self) -> Result<(), Failure> {
+        let is_looked_at = self.log_state.looked_on(self.log.connections()).await;
+        let is_ours = self.log_state.is_ours() && self.log.went_back().is_none();
+        if is_looked_at && is_ours { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
     }
 }
 

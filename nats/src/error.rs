@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use protocol::high_water::WentBack;
+
 /// What a failure means to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatsErrorKind {
@@ -76,6 +78,12 @@ pub enum LogError {
     /// The stream was not made by this program, or somebody changed what its promises rest on.
     #[error("{0}")]
     NotOurs(String),
+    /// The log lost its end while it was used.
+    #[error(
+        "{0}: nothing is written into it any more; restore the log, or raise its epoch and start with an empty store, then start this \
+         service again, and have what was lost posted again"
+    )]
+    WentBack(WentBack),
     /// There is no such stream.
     #[error("there is no stream {0}: run `saldo log apply`, which makes it")]
     Missing(String),
@@ -90,7 +98,9 @@ impl LogError {
         match self {
             Self::Nats(error) => error.retry_helps(),
             Self::Missing(_) => true,
-            Self::OtherPartitions { .. } | Self::OtherWireVersion { .. } | Self::NotOurs(_) => false,
+            Self::OtherPartitions { .. } | Self::OtherWireVersion { .. } | Self::NotOurs(_) | Self::WentBack(_) => {
+                false
+            }
         }
     }
 }

@@ -6,9 +6,13 @@ pub(crate) mod metadata;
 pub(crate) mod stream;
 mod writes;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use protocol::{
+    high_water::{HighWater, WentBack},
     lane::MAX_PARTITIONS,
     log::{LogIdentity, LogMessage},
     missing::Missing,
@@ -31,6 +35,9 @@ use crate::{
 
 /// The epoch that names the stream. What counts is the one in the stream's metadata, which an operator may raise.
 pub const STREAM_EPOCH: u8 = 1;
+/// An end below what is known is looked at so often before it is believed: a new leader may need a moment.
+const END_LOOKS: usize = 3;
+const END_PAUSE: Duration = Duration::from_millis(200);
 
 /// How the log is made.
 #[derive(Clone, Debug)]
@@ -75,6 +82,7 @@ pub struct Log {
     identity: LogIdentity,
     stream: String,
     writes: Arc<Writes>,
+    high_water: Arc<HighWater>,
 }
 
 impl Log {
@@ -131,7 +139,9 @@ impl Log {
 
     fn checked(client: &Client, stream: String, found: &stream::StreamInfo) -> Result<Self, LogError> {
         let identity = stream::identity_of(&stream, found)?;
-        Ok(Self { client: client.clone(), identity, stream, writes: Arc::default() })
+        let high_water = Arc::new(HighWater::default());
+        high_water.saw(found.state.last_seq);
+        Ok(Self { client: client.clone(), identity, stream, writes: Arc::default(), high_water })
     }
 
     /// Which log this is.
@@ -160,6 +170,50 @@ impl Log {
              stop all services and start them again with an empty store",
             self.identity
         )))
+    }
+
+    /// Asks whether the log still reaches as far as it did when it was opened and as its publishers' messages were acknowledged since.
+    ///
+    /// # Errors
+    /// [`LogError::WentBack`] when it lost its end, from the moment when that was noticed, here or by a publisher, until it is opened
+    /// anew; otherwise as [`Log::verify`].
+    pub async fn verify_end(&self) -> Result<(), LogError> {
+        if let Some(went_back) = self.went_back() {
+            return Err(LogError::WentBack(went_back));
+        }
+        let mut looks_left = END_LOOKS;
+        loop {
+            let known = self.high_water.known();
+            let end = self.usage().await?.last_sequence;
+            looks_left -= 1;
+            if end >= known || looks_left == 0 {
+                return self.high_water.ends_at(end, known).map_err(LogError::WentBack);
+            }
+            tokio::time::sleep(END_PAUSE).await;
+        }
+    }
+
+    /// [`Log::verify`] and [`Log::verify_end`].
+    ///
+    /// # Errors
+    /// As these.
+    pub async fn verify_all(&self) -> Result<(), LogError> {
+        self.verify().await?;
+        self.verify_end().await
+    }
+
+    /// Whether the log was found to have lost its end, since it was opened.
+    pub fn went_back(&self) -> Option<WentBack> {
+        self.high_water.went_back()
+    }
+
+    /// Waits until the connection to NATS is another than that of this number: see [`Log::connections`].
+    pub async fn reconnected(&self, connection: u64) {
+        let mut events = self.client.events();
+        // Without a connection task there is no other connection any more.
+        if events.wait_for(|events| events.connects != connection).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// How full the log is.
@@ -246,6 +300,11 @@ impl Log {
     /// The log has answered a publisher's message.
     pub(crate) fn note_answered(&self) {
         self.writes.answered();
+    }
+
+    /// How far the log is known to reach.
+    pub(crate) fn high_water(&self) -> &HighWater {
+        &self.high_water
     }
 
     /// The log has stored a publisher's message of so many launches.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ledger::Tenant;
 pub use protocol::publishing::{LaunchName, MessageId, PublishFailure as PublishErrorKind};
 use tokio::{
     sync::{oneshot, watch},

@@ -6,6 +6,7 @@
 
 pub mod commit;
 pub mod deduplication;
+pub mod high_water;
 pub mod lane;
 pub mod leases;
 pub mod load;

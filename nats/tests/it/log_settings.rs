@@ -8,12 +8,12 @@ use testkit::NatsServer;
 use crate::{connect, foreign_client, new_log, settings};
 
 /// What JetStream answers to a request of its API.
-async fn api(client: &async_nats::Client, verb: &str, body: &Value) -> Value {
+pub(crate) async fn api(client: &async_nats::Client, verb: &str, body: &Value) -> Value {
     let answer = client.request(format!("$JS.API.{verb}"), Bytes::from(body.to_string())).await.unwrap();
     serde_json::from_slice(&answer.payload).unwrap()
 }
 
-async fn config(client: &async_nats::Client) -> Value {
+pub(crate) async fn config(client: &async_nats::Client) -> Value {
     api(client, "STREAM.INFO.LAUNCHES", &json!({})).await["config"].take()
 }
 

@@ -9,6 +9,7 @@
 mod changes;
 mod connection;
 mod damage;
+mod going_back;
 mod leases;
 mod log;
 mod log_settings;
