@@ -122,13 +122,13 @@ async fn publish(log: &Log, accounts: usize, launches: usize, launches_a_day: us
         bytes += lines.len() - before;
         *entries += 1;
         if *entries == LAUNCHES_A_MESSAGE {
-            receipts.push(publisher.submit_waiting(partition, batch(std::mem::take(lines), *entries)).await?);
+            receipts.push(publisher.submit_waiting(partition, batch(std::mem::take(lines), *entries)?).await?);
             *entries = 0;
         }
     }
     for (partition, (lines, entries)) in (0..).zip(lanes) {
         if entries > 0 {
-            receipts.push(publisher.submit_waiting(partition, batch(lines, entries)).await?);
+            receipts.push(publisher.submit_waiting(partition, batch(lines, entries)?).await?);
         }
     }
     for receipt in receipts {
@@ -137,9 +137,9 @@ async fn publish(log: &Log, accounts: usize, launches: usize, launches_a_day: us
     Ok(bytes)
 }
 
-fn batch(lines: Vec<u8>, entries: u32) -> Batch {
-    let message_id = MessageId::Packed(Digest::of(&lines));
-    Batch { lines: Bytes::from(lines), entries, message_id }
+fn batch(lines: Vec<u8>, entries: u32) -> anyhow::Result<Batch> {
+    let (tenant, message_id) = (Tenant::parse("acme")?, MessageId::Packed(Digest::of(&lines)));
+    Ok(Batch { tenant, lines: Bytes::from(lines), entries, message_id })
 }
 
 fn account_keys(accounts: usize) -> anyhow::Result<Vec<AccountKey>> {

@@ -12,7 +12,7 @@
 //!
 //! The time zone database is a part of the program, and another program may have another one: the same instant must not get
 //! another date there. So a rule names the [`ZoneVersion`] of its zone, and dates that follow from another version than the
-//! program's own are not told. Of two rules that differ in nothing but the version, the later one holds for instants from 00:00
+//! program's own are not derived. Of two rules that differ in nothing but the version, the later one holds for instants from 00:00
 //! UTC of its date on: of each instant one version alone decides, and every program knows which.
 
 mod version;

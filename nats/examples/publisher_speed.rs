@@ -57,7 +57,7 @@ async fn offer_all(publisher: &Publisher, partitions: u16, launches: usize) -> a
         lanes.push(tokio::spawn(async move {
             let mut receipts = Vec::new();
             for number in (usize::from(partition)..launches).step_by(usize::from(partitions)) {
-                receipts.push(publisher.submit_waiting(partition, launch(number)).await?);
+                receipts.push(publisher.submit_waiting(partition, launch(number)?).await?);
             }
             for receipt in receipts {
                 receipt.await?;
@@ -85,7 +85,7 @@ async fn one_after_the_other(
             for number in (caller..launches).step_by(callers) {
                 let partition = u16::try_from(number * 31 % usize::from(partitions))?;
                 let start = Instant::now();
-                publisher.submit(partition, launch(number))?.await?;
+                publisher.submit(partition, launch(number)?)?.await?;
                 waits_us.push(start.elapsed().as_micros());
             }
             anyhow::Ok(waits_us)
@@ -98,7 +98,7 @@ async fn one_after_the_other(
     Ok(all)
 }
 
-fn launch(number: usize) -> Batch {
+fn launch(number: usize) -> anyhow::Result<Batch> {
     let id = format!("launch-{number}");
     let line = format!(
         "{{\"id\":\"{id}\",\"tenant\":\"acme\",\"account\":\"store-{}\",\"date\":\"2026-11-22\",\"kind\":\"credit\",\
@@ -106,6 +106,6 @@ fn launch(number: usize) -> Batch {
         number % 1_000
     );
     let message_id = MessageId::Packed(Digest::of(id.as_bytes()));
-    let tenant = Tenant::parse("acme").expect("a tenant's name");
-    Batch { tenant, lines: Bytes::from(line), entries: 1, message_id }
+    let tenant = Tenant::parse("acme")?;
+    Ok(Batch { tenant, lines: Bytes::from(line), entries: 1, message_id })
 }

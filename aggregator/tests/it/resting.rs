@@ -7,7 +7,7 @@ use std::{
 
 use aggregator::Threads;
 use bytes::Bytes;
-use ledger::Digest;
+use ledger::{Digest, Tenant};
 use nats::{Batch, MessageId, Publisher, PublisherConfig};
 use rand::{SeedableRng, rngs::StdRng};
 use testkit::{NatsServer, wait_until_async};
@@ -75,7 +75,8 @@ impl Flood {
         for number in 0_u64.. {
             ticks.tick().await;
             let message_id = MessageId::Packed(Digest::of(&number.to_be_bytes()));
-            let batch = Batch { lines: self.text.clone(), entries: u32::try_from(LAUNCHES)?, message_id };
+            let tenant = Tenant::parse("acme")?;
+            let batch = Batch { tenant, lines: self.text.clone(), entries: u32::try_from(LAUNCHES)?, message_id };
             self.publisher.submit_waiting(LANE, batch).await?.await?;
             self.stored.store(number + 1, Relaxed);
         }

@@ -106,7 +106,7 @@ fn mistakes_are_told_with_their_line() {
         assert!(error.contains(&format!("line {line}")) && error.contains(word), "{text}: {error}");
     }
     let missing = TenantsConfig { file: Some("/nowhere/tenants.toml".into()), ..TenantsConfig::default() };
-    assert!(Tenants::load(missing, Clock::System).err().unwrap().to_string().contains("/nowhere/tenants.toml"));
+    assert!(Tenants::load(missing, Clock::System).unwrap_err().to_string().contains("/nowhere/tenants.toml"));
 }
 
 #[test]

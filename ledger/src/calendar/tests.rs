@@ -123,10 +123,10 @@ fn a_zone_whose_data_may_change_needs_a_version() {
     assert!(refused.to_string().contains(&format!("zone_version = \"{version}\"")), "{refused}");
 }
 
-/// Two programs with other data of the same zone, and rules that hand over from one version to the other: of no instant both
-/// tell the date, and of each one of them does.
+/// Two programs with other data of the same zone, and rules that hand over from one version to the other: exactly one of the
+/// programs dates each instant.
 #[test]
-fn of_each_instant_one_version_alone_tells_the_date() {
+fn one_version_alone_dates_each_instant() {
     let (zone, cut_off, handover) = ("America/Sao_Paulo", 240, "2026-12-10");
     let (ours, first) = (rule("2026-01-01", zone, cut_off), rule(handover, zone, cut_off));
     let older = Calendar::new(vec![ours.clone(), with_version(first.clone(), OTHER)]).unwrap();
@@ -147,7 +147,7 @@ fn of_each_instant_one_version_alone_tells_the_date() {
     );
 }
 
-/// Before another zone's rule a program tells dates as long as none of that rule's can have begun.
+/// A program dates instants as long as no date of a rule that it cannot compute may have begun.
 #[test]
 fn a_rule_of_another_version_hides_its_own_dates_only() {
     let calendar =

@@ -148,17 +148,6 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_empty_until_something_lies_in_it() {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(parent.path()).unwrap();
-        assert!(folder.has_empty_store());
-        fs::create_dir(folder.store()).unwrap();
-        assert!(folder.has_empty_store());
-        fs::write(folder.store().join("lock"), "").unwrap();
-        assert!(!folder.has_empty_store());
-    }
-
-    #[test]
     fn another_format_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("format"), "saldo data format 7\n").unwrap();

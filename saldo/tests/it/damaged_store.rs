@@ -169,8 +169,7 @@ async fn follow_remedy(data: &Path) -> bool {
         }
     }
     let output = process.output();
-    let said =
-        output.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("no sentence: {output}"));
+    let said = output.lines().find(|line| line.starts_with("error: ")).expect(&output);
     assert!(said.contains("start again; it is filled again from the log"), "{said}");
     fs::remove_dir_all(place_to_remove(said)).unwrap();
     true
@@ -178,7 +177,7 @@ async fn follow_remedy(data: &Path) -> bool {
 
 /// The folder in "stop Saldo, remove FOLDER and start again".
 fn place_to_remove(said: &str) -> PathBuf {
-    let (_, rest) = said.split_once("stop Saldo, remove ").unwrap_or_else(|| panic!("no remedy: {said}"));
+    let (_, rest) = said.split_once("stop Saldo, remove ").expect(said);
     PathBuf::from(rest.split_once(" and start again").unwrap().0)
 }
 
