@@ -1,7 +1,10 @@
-//! An Apache Cassandra 5 of one node: the server with which the CQL store is tested.
+//! Apache Cassandra 5, one node or a cluster: the server with which the CQL store is tested.
 
+mod cluster;
 mod config;
 mod tls;
+
+pub use cluster::CassandraCluster;
 
 use std::{
     fs,
@@ -87,12 +90,39 @@ impl CassandraOptions {
     pub fn start(self) -> anyhow::Result<Cassandra> {
         let [port, storage_port] = lasting_ports()?;
         let address = self.address.unwrap_or_else(|| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-        let mut server = Cassandra { options: self, address, storage_port, folder: temp_folder()?, process: None };
+        let mut server = self.node(address, Ring::of_one(storage_port))?;
+        server.bring_up()?;
+        Ok(server)
+    }
+
+    /// A server that is not started yet.
+    fn node(self, address: SocketAddrV4, ring: Ring) -> anyhow::Result<Cassandra> {
+        let server = Cassandra { options: self, address, ring, folder: temp_folder()?, process: None };
         if server.options.is_guarded {
             tls::make_keystore(server.folder.path())?;
         }
-        server.bring_up()?;
         Ok(server)
+    }
+}
+
+/// Where a server stands among those of its cluster.
+#[derive(Clone, Debug)]
+struct Ring {
+    /// Where it talks to the others.
+    ip: Ipv4Addr,
+    /// All of them: none waits for another before it is up.
+    members: Vec<Ipv4Addr>,
+    storage_port: u16,
+    token: i64,
+    /// How long it takes another one that says nothing to be no member yet, in milliseconds.
+    delay_ms: u32,
+}
+
+impl Ring {
+    /// One node needs to wait for nobody.
+    fn of_one(storage_port: u16) -> Self {
+        let ip = Ipv4Addr::LOCALHOST;
+        Self { ip, members: vec![ip], storage_port, token: 0, delay_ms: 1 }
     }
 }
 
@@ -101,7 +131,7 @@ impl CassandraOptions {
 pub struct Cassandra {
     options: CassandraOptions,
     address: SocketAddrV4,
-    storage_port: u16,
+    ring: Ring,
     folder: TempDir,
     process: Option<ChildProcess>,
 }
@@ -136,7 +166,7 @@ impl Cassandra {
         }
     }
 
-    /// Where it takes CQL, as `127.0.0.1:<port>`; the same across restarts.
+    /// Where it takes CQL, as `<address>:<port>`; the same across restarts.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -231,7 +261,7 @@ impl Cassandra {
         let data = self.data_folder();
         fs::create_dir_all(data.join("triggers"))?;
         let yaml = self.folder.path().join("cassandra.yaml");
-        fs::write(&yaml, config::yaml(&self.options, self.address, self.storage_port, self.folder.path()))?;
+        fs::write(&yaml, config::yaml(&self.options, self.address, &self.ring, self.folder.path()))?;
         let files = workspace_folder().join("testkit/cassandra");
         let mut command = Command::new(java()?);
         command.args(config::jvm_options(&self.options)).arg(format!("@{}", files.join("jvm17.options").display()));
@@ -240,7 +270,7 @@ impl Cassandra {
         command.arg(format!("-Dcassandra.config=file:{}", yaml.display()));
         command.arg(format!("-Dcassandra.storagedir={}", data.display()));
         command.arg(format!("-Dcassandra.triggers_dir={}", data.join("triggers").display()));
-        command.args(config::SERVER_OPTIONS);
+        command.args(config::server_options(&self.ring));
         if self.options.is_careless {
             command.arg("-Dcassandra.unsafesystem=true");
         }

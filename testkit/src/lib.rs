@@ -15,7 +15,9 @@ mod spawner;
 mod wait;
 
 pub use binaries::{cargo_binary, nats_cli, nats_server_binary, workspace_folder};
-pub use cassandra::{CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraOptions};
+pub use cassandra::{
+    CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraCluster, CassandraOptions,
+};
 pub use nats_cluster::NatsCluster;
 pub use nats_server::{NatsServer, NatsServerOptions};
 pub use open_files::allow_open_files;

@@ -42,6 +42,14 @@ const LASTING: std::ops::Range<u16> = 20_000..32_000;
 /// # Errors
 /// When none is left.
 pub fn lasting_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    lasting_ports_on(&[Ipv4Addr::LOCALHOST])
+}
+
+/// The same, free on each of these addresses.
+///
+/// # Errors
+/// As [`lasting_ports`].
+pub fn lasting_ports_on<const N: usize>(addresses: &[Ipv4Addr]) -> anyhow::Result<[u16; N]> {
     let mut listeners = Vec::with_capacity(N);
     let mut ports = [0; N];
     let random = RandomState::new().build_hasher().finish();
@@ -49,10 +57,13 @@ pub fn lasting_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let start = u16::try_from(random % span)?;
     let candidates =
         (0..LASTING.end - LASTING.start).map(|step| LASTING.start + (start + step) % (LASTING.end - LASTING.start));
-    let mut free = candidates.filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
+    let listen = |port: u16| -> Option<Vec<TcpListener>> {
+        addresses.iter().map(|address| TcpListener::bind((*address, port)).ok()).collect()
+    };
+    let mut free = candidates.filter_map(|port| Some((port, listen(port)?)));
     for slot in &mut ports {
-        let (port, listener) = free.next().context("no free port is left")?;
-        listeners.push(listener);
+        let (port, listening) = free.next().context("no free port is left")?;
+        listeners.push(listening);
         *slot = port;
     }
     Ok(ports)
@@ -67,6 +78,15 @@ mod tests {
         let ports: [u16; 3] = lasting_ports().unwrap();
         assert!(ports.iter().all(|port| LASTING.contains(port)), "{ports:?}");
         assert!(ports[0] != ports[1] && ports[1] != ports[2] && ports[0] != ports[2], "{ports:?}");
+    }
+
+    #[test]
+    fn a_lasting_port_is_free_on_each_address() {
+        let addresses = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
+        let [port] = lasting_ports_on(&addresses).unwrap();
+        for address in addresses {
+            TcpListener::bind((address, port)).unwrap();
+        }
     }
 
     #[test]

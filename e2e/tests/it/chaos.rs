@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`tested`] | what can be broken: a stage, or machines |
 //! | [`stage`] | the pipeline of a round: killed, started again, its nats-server signalled |
-//! | [`machines`] | services of their own over three servers of NATS and one of CQL, any of which breaks |
+//! | [`machines`] | services of their own over three servers of NATS and one of CQL, or the other way round, any of which breaks |
 //! | [`probes`] | launches that show that all is well again |
 //! | [`load`] | posting clients and readers, until the failures are over; then the verdict |
 //! | [`poster`] | posts, repeats or forgets, and writes down what it was told |
@@ -83,6 +83,7 @@ scenarios! {
     bad_clients: super::bad_clients::broken,
     idle_connections: super::bad_clients::idle,
     machines: super::machines::failures,
+    cql_nodes: super::machines::failures_of_cql_nodes,
     poison: super::poison::of_every_kind,
     saldo_killed: super::kills::saldo,
     saldo_stopped: super::stops::saldo,

@@ -1,4 +1,4 @@
-//! The services, each a process of its own, over NATS and one Cassandra.
+//! The services, each a process of its own, over NATS and Cassandra.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use ledger::{Account, AccountKey, Tenant};
 use nats::{FoundLease, Leases};
 use protocol::{lane::partition_of, leases::Lease};
-use testkit::{CASSANDRA_DATACENTER, Cassandra, ChildProcess, NatsCluster, wait_until_async};
+use testkit::{CASSANDRA_DATACENTER, Cassandra, CassandraCluster, ChildProcess, NatsCluster, wait_until_async};
 
 use crate::{
     client::{Client, TENANT},
@@ -33,10 +33,20 @@ pub type Held = BTreeMap<String, BTreeMap<u16, bool>>;
 pub struct Setup {
     /// Lanes of the log.
     pub partitions: u16,
-    /// Servers are going to be killed: NATS is a cluster with three copies of the log, and Cassandra syncs its own tables.
-    pub servers_break: bool,
+    pub servers: Servers,
     /// Variables of every service's environment.
     pub variables: Vec<(String, String)>,
+}
+
+/// How many servers there are of each kind: each of three keeps a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// One each, which nobody breaks.
+    One,
+    /// Three of NATS and one of CQL, any of which may be killed.
+    ThreeOfNats,
+    /// One of NATS and three of CQL, any of which may be killed.
+    ThreeOfCql,
 }
 
 /// Everything that runs. Ends with the value.
@@ -48,16 +58,18 @@ pub struct Cluster {
     pub queries: [String; 2],
     leases: Leases,
     pub nats: NatsCluster,
-    pub cassandra: Cassandra,
+    pub cassandra: CassandraCluster,
 }
 
 impl Cluster {
     /// One ingest and two queries; aggregators join later.
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let cassandra = Cassandra::options().commit_log_period_ms(COMMIT_LOG_PERIOD_MS);
-        let cassandra = if setup.servers_break { cassandra } else { cassandra.careless() };
-        let cassandra = tokio::task::spawn_blocking(|| cassandra.start());
-        let nats = if setup.servers_break { NatsCluster::start()? } else { NatsCluster::start_one()? };
+        let servers = setup.servers;
+        let cassandra = tokio::task::spawn_blocking(move || start_cassandra(servers));
+        let nats = match servers {
+            Servers::ThreeOfNats => NatsCluster::start()?,
+            Servers::One | Servers::ThreeOfCql => NatsCluster::start_one()?,
+        };
         run(verb(&["log", "apply"], &setup, &nats, None)?)?;
         let cassandra = cassandra.await??;
         run(verb(&["schema", "apply"], &setup, &nats, Some(&cassandra))?)?;
@@ -223,14 +235,30 @@ pub fn account_in(prefix: &str, partition: u16, partitions: u16) -> anyhow::Resu
     names.find(lies_there).context("some account lies in every lane")
 }
 
+fn start_cassandra(servers: Servers) -> anyhow::Result<CassandraCluster> {
+    let options = Cassandra::options().commit_log_period_ms(COMMIT_LOG_PERIOD_MS);
+    match servers {
+        Servers::One => options.careless().start_one(),
+        Servers::ThreeOfNats => options.start_one(),
+        Servers::ThreeOfCql => options.start_cluster(),
+    }
+}
+
 /// A verb with what it needs to find the servers.
-fn verb(words: &[&str], setup: &Setup, nats: &NatsCluster, cassandra: Option<&Cassandra>) -> anyhow::Result<Command> {
+fn verb(
+    words: &[&str],
+    setup: &Setup,
+    nats: &NatsCluster,
+    cassandra: Option<&CassandraCluster>,
+) -> anyhow::Result<Command> {
     let mut command = Command::new(testkit::cargo_binary("saldo")?);
     command.args(words).env("SALDO_NATS", nats.urls());
     command.env("SALDO_PARTITIONS", setup.partitions.to_string()).env("SALDO_LOG_REPLICAS", nats.size().to_string());
     if let Some(cassandra) = cassandra {
-        command.env("SALDO_SCYLLA_NODES", cassandra.address()).env("SALDO_SCYLLA_CONSISTENCY", "local_one");
-        command.env("SALDO_SCYLLA_REPLICATION", format!("{CASSANDRA_DATACENTER}:1"));
+        let consistency = if cassandra.size() == 1 { "local_one" } else { "local_quorum" };
+        command.env("SALDO_SCYLLA_NODES", cassandra.addresses()).env("SALDO_SCYLLA_CONSISTENCY", consistency);
+        command.env("SALDO_SCYLLA_DATACENTER", CASSANDRA_DATACENTER);
+        command.env("SALDO_SCYLLA_REPLICATION", format!("{CASSANDRA_DATACENTER}:{}", cassandra.size()));
         command.env("SALDO_SCYLLA_COMMIT_LOG_PERIOD_MS", COMMIT_LOG_PERIOD_MS.to_string());
     }
     command.envs(setup.variables.iter().map(|(name, value)| (name, value)));

@@ -6,7 +6,7 @@ mod probes;
 use std::time::{Duration, Instant};
 
 use crate::{
-    cluster::{Cluster, Setup},
+    cluster::{Cluster, Servers, Setup},
     model::Model,
 };
 use probes::Probes;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_are_shared_whoever_comes_and_goes() -> anyhow::Result<()> {
     let mut cluster =
-        Cluster::start(Setup { partitions: PARTITIONS, servers_break: false, variables: Vec::new() }).await?;
+        Cluster::start(Setup { partitions: PARTITIONS, servers: Servers::One, variables: Vec::new() }).await?;
     for name in ["one", "two", "three"] {
         cluster.join(name)?;
     }

@@ -7,6 +7,7 @@ use std::sync::{
 
 use ledger::{Grain, RowKey};
 use protocol::load::LoadRequest;
+use retry::Backoff;
 use tokio::task::JoinSet;
 
 use super::{
@@ -16,10 +17,13 @@ use super::{
         rows_wanted, stamped, tenant, window,
     },
 };
-use crate::Store;
+use crate::{Store, StoreError};
 
 const COMMITS: u64 = 200;
 const READERS: usize = 3;
+/// How often something is asked for, and the pauses between.
+const ATTEMPTS: usize = 10;
+const RETRY_DELAYS_MS: (u64, u64) = (50, 1_000);
 const DAY: &str = "2026-11-22";
 
 fn rows() -> Result<Vec<RowKey>, Failure> {
@@ -41,7 +45,24 @@ async fn write(store: &dyn Store, partition: u16, stamp: u64) -> Checked {
     commit.journal.push(chunk(&window(&key, date(DAY)?), facts([stamp])?));
     commit.balances.push(account_batch(&key, stamp, &rows));
     commit.rollups.push(rollup_batch(&key.tenant, stamp, &rows));
-    Ok(store.commit(store.incarnation(), &Arc::new(commit)).await?)
+    let commit = Arc::new(commit);
+    Ok(patiently(|| store.commit(store.incarnation(), &commit)).await?)
+}
+
+/// Asks again while the store says that a retry helps, as its callers do: all that happens at once here may be too much for a
+/// server on a busy machine.
+async fn patiently<T, Asked>(mut ask: impl FnMut() -> Asked) -> Result<T, StoreError>
+where
+    Asked: Future<Output = Result<T, StoreError>>,
+{
+    let mut backoff = Backoff::new(RETRY_DELAYS_MS.0, RETRY_DELAYS_MS.1);
+    for _ in 1..ATTEMPTS {
+        match ask().await {
+            Err(error) if error.retry_helps() => tokio::time::sleep(backoff.next_delay()).await,
+            answer => return answer,
+        }
+    }
+    ask().await
 }
 
 async fn write_all(store: Arc<dyn Store>, partition: u16, stamps: Vec<u64>) -> Checked {
@@ -70,7 +91,7 @@ async fn read(store: &dyn Store, partition: u16, seen: &mut u64) -> Checked {
         tenants: vec![rows_wanted(key.tenant.clone(), &[date(DAY)?], &[])],
         windows: vec![window(&key, date(DAY)?)],
     };
-    let loaded = store.load(store.incarnation(), partition, &request).await?;
+    let loaded = patiently(|| store.load(store.incarnation(), partition, &request)).await?;
     let applied = loaded.accounts[0].applied.unwrap_or_default();
     check(loaded.accounts[0].rows.iter().all(|(_, balance)| balance.applied == applied), "a load sees half a batch")?;
     let launches = loaded.windows[0].entries.len() as u64;

@@ -13,13 +13,17 @@ use store::{
     Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, Store, StoreError, StoreErrorKind, apply_schema,
     conformance::{self, Factory, Subject},
 };
-use testkit::{CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, wait_until_async};
+use testkit::{
+    CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraCluster, wait_until_async,
+};
 
 use crate::sample::{all_rows, commit};
 
-/// Keyspaces on a server of one node, each used once.
+/// Keyspaces, each used once.
 struct Keyspaces {
-    server: Arc<Cassandra>,
+    /// Of any keyspace.
+    config: ScyllaConfig,
+    replication: Replication,
     made: AtomicU32,
 }
 
@@ -37,12 +41,28 @@ pub fn config(server: &Cassandra, keyspace: &str) -> ScyllaConfig {
     }
 }
 
+/// A copy on each node.
+pub fn cluster_replication(cluster: &CassandraCluster) -> Replication {
+    Replication::from([(CASSANDRA_DATACENTER.to_owned(), u16::try_from(cluster.size()).unwrap())])
+}
+
+/// A cluster, as a client in its data centre reaches it.
+pub fn cluster_config(cluster: &CassandraCluster) -> ScyllaConfig {
+    ScyllaConfig {
+        consistency: ScyllaConsistency::LocalQuorum,
+        datacenter: Some(CASSANDRA_DATACENTER.to_owned()),
+        // Nobody loses anything here: a connection may be slow on a busy machine for long before it counts as dead.
+        commit_log_period_ms: 60_000,
+        ..ScyllaConfig::new(cluster.addresses().split(',').map(str::to_owned).collect())
+    }
+}
+
 #[async_trait]
 impl Factory for Keyspaces {
     async fn empty(&self) -> Result<Box<dyn Subject>, StoreError> {
         let keyspace = format!("conformance_{}", self.made.fetch_add(1, SeqCst));
-        let config = config(&self.server, &keyspace);
-        apply_schema(&config, &replication()).await?;
+        let config = ScyllaConfig { keyspace, ..self.config.clone() };
+        apply_schema(&config, &self.replication).await?;
         let store = Arc::new(ScyllaStore::connect(config.clone()).await?);
         Ok(Box::new(InKeyspace { config, store: Some(store) }))
     }
@@ -79,7 +99,19 @@ impl Subject for InKeyspace {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms() {
-    let keyspaces = Keyspaces { server: Cassandra::shared().unwrap(), made: AtomicU32::new(0) };
+    let server = Cassandra::shared().unwrap();
+    check_conformance(config(&server, ""), replication()).await;
+}
+
+/// Three nodes with a copy each, of which two must have answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms_on_a_cluster() {
+    let cluster = CassandraCluster::shared().unwrap();
+    check_conformance(cluster_config(&cluster), cluster_replication(&cluster)).await;
+}
+
+async fn check_conformance(config: ScyllaConfig, replication: Replication) {
+    let keyspaces = Keyspaces { config, replication, made: AtomicU32::new(0) };
     if let Err(failure) = conformance::run(&keyspaces).await {
         panic!("{failure}");
     }

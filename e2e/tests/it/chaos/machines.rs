@@ -5,13 +5,15 @@
 //! | [`scene`] | the services, and what is known of the round so far |
 //! | [`aggregators`] | one of three aggregators dies, or stands still |
 //! | [`store`] | the CQL server dies, stands still, and loses rows that it had acknowledged |
+//! | [`cql_nodes`] | one of three CQL nodes dies, stands still, and comes back with older rows |
 //! | [`nats`] | the log's leader dies, and a server of the cluster is away for long |
 //!
-//! All failures of a round befall the same services one after the other, under one load, and the verdict comes at the end: a
+//! All failures of a scenario befall the same services one after the other, under one load, and the verdict comes at the end: a
 //! start of Cassandra costs more than most of them. `SALDO_CHAOS_FAILURES` names the wanted ones, with commas between
 //! (`cargo xtask chaos --only machines:cql_rows_lost`).
 
 mod aggregators;
+mod cql_nodes;
 mod nats;
 mod scene;
 mod store;
@@ -25,6 +27,7 @@ use anyhow::{Context, bail, ensure};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{load::Load, report::Report};
+use crate::cluster::Servers;
 use scene::{Machines, Scene};
 
 /// Which of those failures are wanted.
@@ -36,16 +39,20 @@ const PAUSE: Duration = Duration::from_millis(60);
 /// A failure by its name.
 struct Failure {
     name: &'static str,
+    /// Which servers it befalls.
+    servers: Servers,
     /// What the time until all was well again is reported as.
     well_again: &'static str,
 }
 
-/// A table of failures: the name, and the function that brings it about and waits until all is well again.
+/// A table of failures: how many servers there are, the name, and the function that brings it about and waits until all is well
+/// again.
 macro_rules! failures {
-    ($($name:ident: $bring_about:path,)*) => {
+    ($($servers:ident $name:ident: $bring_about:path,)*) => {
         const FAILURES: &[Failure] = &[
             $(Failure {
                 name: stringify!($name),
+                servers: Servers::$servers,
                 well_again: concat!("until all was well again, ", stringify!($name)),
             },)*
         ];
@@ -61,19 +68,32 @@ macro_rules! failures {
 
 // Those of NATS come last: a launch whose outcome they left unknown may be refused for a while after them.
 failures! {
-    aggregator_killed: aggregators::killed,
-    aggregator_paused: aggregators::paused,
-    cql_server_killed: store::killed,
-    cql_server_paused: store::paused,
-    cql_rows_lost: store::rows_lost,
-    nats_leader_killed: nats::leader_killed,
-    nats_node_lost: nats::node_lost,
+    ThreeOfNats aggregator_killed: aggregators::killed,
+    ThreeOfNats aggregator_paused: aggregators::paused,
+    ThreeOfNats cql_server_killed: store::killed,
+    ThreeOfNats cql_server_paused: store::paused,
+    ThreeOfNats cql_rows_lost: store::rows_lost,
+    ThreeOfNats nats_leader_killed: nats::leader_killed,
+    ThreeOfNats nats_node_lost: nats::node_lost,
+    ThreeOfCql cql_node_killed: cql_nodes::killed,
+    ThreeOfCql cql_node_paused: cql_nodes::paused,
+    ThreeOfCql cql_node_rows_lost: cql_nodes::rows_lost,
 }
 
-/// One round: the wanted failures one after the other.
+/// One round: the wanted failures of services, of a server of NATS, and of the only one of CQL.
 pub async fn failures(seed: u64) -> anyhow::Result<Report> {
-    let wanted = wanted()?;
-    let mut machines = Machines::start().await?;
+    round(seed, Servers::ThreeOfNats).await
+}
+
+/// One round: the wanted failures of a CQL node beside two others.
+pub async fn failures_of_cql_nodes(seed: u64) -> anyhow::Result<Report> {
+    round(seed, Servers::ThreeOfCql).await
+}
+
+/// The wanted failures one after the other.
+async fn round(seed: u64, servers: Servers) -> anyhow::Result<Report> {
+    let wanted = wanted(servers)?;
+    let mut machines = Machines::start(servers).await?;
     let load = Load::start_with(&machines, seed, PAUSE)?;
     let mut scene = Scene::new(&mut machines, &load, StdRng::seed_from_u64(seed));
     let outcome = all(&wanted, &mut scene).await;
@@ -105,8 +125,9 @@ async fn one(failure: &Failure, scene: &mut Scene<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wanted() -> anyhow::Result<Vec<&'static Failure>> {
-    let Ok(names) = env::var(WANTED) else { return Ok(FAILURES.iter().collect()) };
-    let failure = |name: &str| FAILURES.iter().find(|failure| failure.name == name);
+fn wanted(servers: Servers) -> anyhow::Result<Vec<&'static Failure>> {
+    let failures: Vec<_> = FAILURES.iter().filter(|failure| failure.servers == servers).collect();
+    let Ok(names) = env::var(WANTED) else { return Ok(failures) };
+    let failure = |name: &str| failures.iter().copied().find(|failure| failure.name == name);
     names.split(',').map(|name| failure(name).with_context(|| format!("{WANTED}: there is no {name}"))).collect()
 }

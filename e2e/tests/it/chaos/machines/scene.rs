@@ -2,13 +2,21 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rand::{rngs::StdRng, seq::IndexedRandom};
+use tokio::time::sleep;
 
 use crate::{
-    chaos::{load::Load, patience_of_ingest, probes::Probes, report::Report, tested::Tested},
+    chaos::{
+        load::Load,
+        patience_of_ingest,
+        probes::Probes,
+        report::Report,
+        stage::{PATIENCE, PAUSE},
+        tested::Tested,
+    },
     client::Client,
-    cluster::{Cluster, Setup, account_in},
+    cluster::{Cluster, Servers, Setup, account_in},
     log::LogAt,
     metrics::metric,
 };
@@ -21,15 +29,15 @@ const SPREAD: [usize; 3] = [1, 1, 2];
 /// The same while one is away.
 pub const SPREAD_OVER_TWO: [usize; 2] = [2, 2];
 
-/// Ingest, three aggregators and two queries over three servers of NATS and one of CQL.
+/// Ingest, three aggregators and two queries over servers that break.
 pub struct Machines {
     pub cluster: Cluster,
     probes: Probes,
 }
 
 impl Machines {
-    pub async fn start() -> anyhow::Result<Self> {
-        let setup = Setup { partitions: PARTITIONS, servers_break: true, variables: patience_of_ingest() };
+    pub async fn start(servers: Servers) -> anyhow::Result<Self> {
+        let setup = Setup { partitions: PARTITIONS, servers, variables: patience_of_ingest() };
         let mut cluster = Cluster::start(setup).await?;
         for name in AGGREGATORS {
             cluster.join(name)?;
@@ -107,6 +115,22 @@ impl<'a> Scene<'a> {
     /// Every living instance has its share of the lanes.
     pub async fn wait_for_even_spread(&self) -> anyhow::Result<()> {
         self.machines.cluster.wait_for_spread(&SPREAD).await
+    }
+
+    /// Waits until each aggregator's workers have begun anew since they did so as often as `before`.
+    pub async fn wait_for_store_losses(&mut self, before: &[f64]) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.store_losses().await?;
+            if found.iter().zip(before).all(|(now, before)| now > before) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "some aggregator did not begin anew: {found:?} times, {before:?} before"
+            );
+            sleep(PAUSE).await;
+        }
     }
 
     /// How often each aggregator's workers began anew because the store may have lost rows.
