@@ -325,11 +325,13 @@ impl<F: Flight + Clone> Shard<F> {
     }
 }
 
+#[inline]
 fn at(slot: u32) -> usize {
     usize::try_from(slot).unwrap_or(usize::MAX)
 }
 
 /// A fingerprint under a secret is as good as random, also for whoever chooses the ids.
+#[inline]
 fn hash(key: Fingerprint) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = key.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
