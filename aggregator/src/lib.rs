@@ -20,6 +20,7 @@ mod run;
 mod selection;
 mod status;
 mod store_gate;
+mod strays;
 mod threads;
 mod voice;
 

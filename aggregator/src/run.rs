@@ -15,9 +15,10 @@ use crate::{
     keeper::Keeper,
     lanes::{Equipment, Lanes, Statuses},
     log_watch::LogWatch,
-    metrics::Metrics,
+    metrics::{LaneMetrics, Metrics},
     status,
     store_gate::StoreGate,
+    strays::{self, STRAY_PARTITION},
     threads::{Places, Threads},
     voice::Voice,
 };
@@ -73,6 +74,7 @@ pub async fn run(
     if let Some(generation) = open_generation(dependencies.store.as_ref(), &shutdown).await? {
         let gate = Arc::new(StoreGate::new(Arc::clone(&dependencies.store)));
         let generation = generation.generation;
+        parts.spawn(strays::park(dependencies.clone(), LaneMetrics::new(&metrics, STRAY_PARTITION), shutdown.clone()));
         let places = Places::new(threads, &dependencies.log, statuses.clone());
         let equipment =
             Equipment { config: Arc::new(config), dependencies, metrics, gate, generation, places, log_health };

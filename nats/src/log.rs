@@ -274,6 +274,16 @@ impl Log {
         message::get(&self.client, &self.stream, &json!({ "seq": sequence })).await
     }
 
+    /// The first message from sequence `from` on that stands in no lane, with its subject: somebody published to `launches.in.…` with a
+    /// wildcard in the subject, which nats-server takes, and does not transform.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn stray_from(&self, from: u64) -> Result<Option<(String, LogMessage)>, NatsError> {
+        let which = json!({ "seq": from.max(1), "next_by_subj": subjects::STRAY_PATTERN });
+        message::get_with_subject(&self.client, &self.stream, &which).await
+    }
+
     /// A reader of a lane that hands out every message from sequence `from` on. Nothing is sent before its first `next`.
     pub fn reader(&self, partition: u16, from: u64, settings: ReaderSettings) -> LaneReader {
         LaneReader::new(self, partition, from, settings)

@@ -4,6 +4,8 @@
 pub const LOG_PREFIX: &str = "launches";
 /// What `nats pub` may publish to: `launches.in.<tenant>.<account>`.
 pub const INBOUND_PATTERN: &str = "launches.in.*.*";
+/// Under these subjects nothing stays that the transform has matched: it leaves out tokens with wildcards, which a publisher may send.
+pub const STRAY_PATTERN: &str = "launches.in.>";
 /// The stream of parked messages.
 pub const PARKED_STREAM: &str = "LAUNCHES_PARKED";
 /// Its subjects: `parked.<epoch>.<partition>.<sequence>`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ledger::Reason;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 use protocol::worker::Counters;
 use retry::BreakerState;
@@ -75,6 +76,12 @@ impl LaneMetrics {
 
     pub(crate) fn restarted(&self, reason: RestartReason) {
         self.families.restarts.get_or_create_owned(&RestartLabels { partition: self.partition, reason }).inc();
+    }
+
+    /// A message that stands in no lane was parked, with so many lines.
+    pub(crate) fn stray_parked(&self, lines: u32) {
+        self.add(&self.families.parked_messages, 1);
+        self.note_parked(Reason::WrongLane.slug(), lines.into());
     }
 
     pub(crate) fn park_failed(&self, why: ParkFailure) {

@@ -111,3 +111,44 @@ async fn a_whole_log_is_never_called_damaged() -> anyhow::Result<()> {
     world.check().await?;
     aggregator.stop().await
 }
+
+async fn parked_lines(aggregator: &Running) -> u64 {
+    let (_, text) = aggregator.get("/metrics").await.unwrap();
+    let wanted = "saldo_aggregator_parked_lines_total{partition=\"0\",reason=\"wrong_lane\"} ";
+    text.lines().find_map(|line| line.strip_prefix(wanted)?.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_with_a_wildcard_is_parked_once_and_counted() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let line = br#"{"id":"w-1","tenant":"acme","account":"shop-1","date":"2026-11-22","kind":"credit","amount":"1","currency":"BRL"}"#;
+    let mut raw = world.raw().await?;
+    let taken =
+        ["launches.in.acme.*", "launches.in.*.shop-1", "launches.in.acme.>", "launches.in.*.*", "launches.in.>.x"];
+    let not_taken =
+        ["launches.in.acme", "launches.in.a.b.c", "launches.in.>", "launches.*", "launches.>", "launches.in.a.b*.c"];
+    for subject in taken.iter().chain(&not_taken) {
+        raw.publish(subject, line).await?;
+    }
+    raw.publish("launches.in.acme.*", b"").await?;
+    raw.flush().await?;
+    world.wait_until_stored(taken.len() + 1).await?;
+    for start in 0..2 {
+        let aggregator = world.start().await?;
+        aggregator.wait_until_ready().await?;
+        wait_until_async("the strays to be parked", DEADLINE, async || {
+            (world.parked.count().await.ok()? == u64::try_from(taken.len()).ok()?).then_some(())
+        })
+        .await?;
+        if start == 0 {
+            wait_until_async("them to be counted", DEADLINE, async || {
+                (parked_lines(&aggregator).await == u64::try_from(taken.len()).ok()?).then_some(())
+            })
+            .await?;
+        }
+        wait_until_told(&world, true).await?;
+        aggregator.stop().await?;
+    }
+    anyhow::ensure!(world.log.usage().await?.last_sequence == u64::try_from(taken.len() + 1)?);
+    Ok(())
+}

@@ -18,6 +18,15 @@ const NANOSECONDS_PER_MILLISECOND: i128 = 1_000_000;
 
 /// Asks for one message by sequence or as the last of a subject.
 pub(crate) async fn get(client: &Client, stream: &str, which: &Value) -> Result<Option<LogMessage>, NatsError> {
+    Ok(get_with_subject(client, stream, which).await?.map(|(_, message)| message))
+}
+
+/// As [`get`], with the subject under which it is stored.
+pub(crate) async fn get_with_subject(
+    client: &Client,
+    stream: &str,
+    which: &Value,
+) -> Result<Option<(String, LogMessage)>, NatsError> {
     #[derive(Deserialize)]
     struct Answer {
         message: RawMessage,
@@ -30,11 +39,12 @@ pub(crate) async fn get(client: &Client, stream: &str, which: &Value) -> Result<
     }
 }
 
-fn decode(raw: RawMessage) -> Result<LogMessage, NatsError> {
+fn decode(raw: RawMessage) -> Result<(String, LogMessage), NatsError> {
     let message = StreamMessage::try_from(raw)
         .map_err(|error| NatsError::refused(format!("cannot read a message of the log: {error}")))?;
     let time_ms = milliseconds(message.time.unix_timestamp_nanos());
-    Ok(LogMessage { sequence: message.sequence, time_ms, payload: message.payload })
+    let subject = message.subject.to_string();
+    Ok((subject, LogMessage { sequence: message.sequence, time_ms, payload: message.payload }))
 }
 
 /// The log's time as everything else uses it; rounded down.

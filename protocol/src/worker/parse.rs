@@ -7,6 +7,8 @@ use ledger::{AccountKey, BusinessDate, Fact, Invalid, Launch, MAX_LINE_BYTES, Pl
 use crate::{
     lane::partition_of,
     log::{LogMark, LogMessage},
+    parked::ParkedMessage,
+    worker::parking,
 };
 
 /// Bad lines that are kept of one message: more do not fit into a parked message, the rest is counted.
@@ -15,6 +17,8 @@ const MAX_KEPT_BAD_LINES: usize = 1_100;
 const BAD_LINE_COST: usize = 256;
 /// What a message costs of the budgets beside its text and its lines.
 const MESSAGE_COST: usize = 128;
+/// Characters of a stray message's detail: a subject may be long.
+const MAX_DETAIL_CHARS: usize = 256;
 
 /// Memory is set aside for so many lines of a message: as many as ingest packs.
 const MOST_EXPECTED_LINES: usize = 4_096;
@@ -80,6 +84,26 @@ impl ParsedMessage {
         parsed
     }
 
+    /// A message that stands under a subject of no lane, which no worker reads: each of its lines is bad.
+    pub fn stray(message: LogMessage, subject: &str) -> Self {
+        let detail: String =
+            format!("published to {subject}, which names no account").chars().take(MAX_DETAIL_CHARS).collect();
+        let payload = message.payload.clone();
+        let mut parsed = Self { message, entries: Vec::new(), bad: Vec::new(), bad_lines: 0, empty_messages: 0 };
+        for (number, text) in (1..).zip(payload.split(|byte| *byte == b'\n')) {
+            if !text.iter().all(u8::is_ascii_whitespace) {
+                let invalid = Invalid::new(Reason::WrongLane, detail.clone());
+                parsed.take_bad(BadLine { line: number, invalid, text: payload.slice_ref(text) });
+            }
+        }
+        parsed
+    }
+
+    /// Its bad lines, as they are kept.
+    pub fn parked(&self, epoch: u8, partition: u16) -> ParkedMessage {
+        parking::park(self, epoch, partition, &self.bad, self.bad_lines)
+    }
+
     /// The first line says how many there may be.
     fn expect_lines_of(&mut self, bytes: usize) {
         let lines = self.message.payload.len() / (bytes + 1) + 1;
@@ -141,4 +165,23 @@ fn parse_line(line: &Bytes, place: Place, (partition, partitions): (u16, u16)) -
     }
     let fact = Fact { place, id_digest, content_digest, kind, currency, amount, line: line.clone() };
     Ok(ParsedEntry { account, date, fact })
+}
+
+#[cfg(test)]
+mod stray_tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_a_stray_message_is_parked_with_its_names() {
+        let payload = Bytes::from_static(b"{\"tenant\":\"acme\",\"account\":\"s-1\",\"id\":\"x\"}\n\nnonsense");
+        let message = LogMessage { sequence: 7, time_ms: 5, payload };
+        let parked = ParsedMessage::stray(message, "launches.in.acme.*").parked(1, 0);
+        assert_eq!((parked.sequence, parked.time_ms, parked.bad_lines), (7, 5, 2));
+        let lines: Vec<_> =
+            parked.lines.iter().map(|line| (line.line, line.reason.as_str(), line.id.as_deref())).collect();
+        assert_eq!(lines, [(1, "wrong_lane", Some("x")), (3, "wrong_lane", None)]);
+        assert!(parked.lines[0].detail.contains("launches.in.acme.*"));
+        let empty = LogMessage { sequence: 7, time_ms: 5, payload: Bytes::new() };
+        assert_eq!(ParsedMessage::stray(empty, "x").bad_lines, 0);
+    }
 }
