@@ -103,9 +103,31 @@ fn print(row: &Row) {
 /// The first line of what a program says of itself.
 fn program(name: &str, arguments: &[&str]) -> Option<String> {
     let said = output(Command::new(Path::new(name)).args(arguments)).ok()?;
-    said.lines().next().map(|line| line.trim().to_owned())
+    said.lines().next().map(|line| without_colours(line).trim().to_owned())
+}
+
+/// Some programs colour what they say also where no terminal reads it.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default();
+    // A sequence ends with its first letter.
+    let texts =
+        parts.map(|part| part.split_once(|letter: char| letter.is_ascii_alphabetic()).map_or("", |(_, text)| text));
+    std::iter::once(first).chain(texts).collect()
 }
 
 fn program_since(name: &str, arguments: &[&str], oldest: Version) -> Option<String> {
     program(name, arguments).filter(|said| version_in(said).is_some_and(|version| version >= oldest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_colours;
+
+    #[test]
+    fn colours_are_taken_away() {
+        assert_eq!(without_colours("\u{1b}[1mApache Maven 3.8.7\u{1b}[m (x)"), "Apache Maven 3.8.7 (x)");
+        assert_eq!(without_colours("\u{1b}[0mplain"), "plain");
+        assert_eq!(without_colours("none"), "none");
+    }
 }
