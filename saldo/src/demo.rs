@@ -44,8 +44,15 @@ async fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
 fn dates(arguments: &DemoArguments) -> anyhow::Result<Vec<BusinessDate>> {
     Tenant::parse(&arguments.tenant).context("--tenant")?;
     let from = BusinessDate::parse(&arguments.from).context("--from")?;
-    let dates = std::iter::successors(Some(from), |date| date.next());
-    Ok(dates.take(usize::from(arguments.days)).collect())
+    let days = usize::from(arguments.days);
+    let dates: Vec<_> = std::iter::successors(Some(from), |date| date.next()).take(days).collect();
+    if dates.len() < days {
+        bail!(
+            "--from {from} is too late for {days} days: the last day that a launch can have is {} days on",
+            dates.len() - 1
+        );
+    }
+    Ok(dates)
 }
 
 /// A store with what was posted for it.
@@ -112,7 +119,8 @@ fn check(reports: &[report::Report], posted: &[Posted]) -> anyhow::Result<u64> {
     let counted: u64 = reports.iter().map(report::Report::launches).sum();
     if counted != made {
         bail!(
-            "{made} launches were made for these days and {counted} are counted: somebody else posts to these accounts"
+            "{made} launches were made for these days and {counted} are counted: these accounts have others besides, such as those \
+             of a demo with another --seed; name another --tenant for each"
         );
     }
     Ok(made)

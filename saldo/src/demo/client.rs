@@ -1,6 +1,9 @@
 //! The pipeline as a client sees it: what can heal is tried again, the rest is told.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Write, stderr},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -91,6 +94,7 @@ impl Client {
     async fn answer<T: DeserializeOwned>(&self, url: &str, request: impl Fn() -> RequestBuilder) -> anyhow::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         let mut backoff = Backoff::new(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+        let mut told = String::new();
         loop {
             let problem = match request().header("saldo-tenant", &self.tenant).send().await {
                 Ok(response) if response.status().is_success() => return read(url, response).await,
@@ -102,8 +106,18 @@ impl Client {
             if Instant::now() > deadline {
                 bail!(problem);
             }
+            tell_once(&mut told, &problem);
             tokio::time::sleep(backoff.next_delay()).await;
         }
+    }
+}
+
+/// A person sees why nothing happens, once for each reason: request ids differ, the status does not.
+fn tell_once(told: &mut String, problem: &str) {
+    let reason = problem.split('{').next().unwrap_or_default();
+    if told != reason {
+        reason.clone_into(told);
+        let _nobody_reads = writeln!(stderr(), "{problem}; trying again for {} seconds", PATIENCE.as_secs());
     }
 }
 

@@ -20,6 +20,11 @@ fn the_demo_counts_once_however_often_it_runs() {
     let consolidation = |said: &str| said.split_once("Consolidation of 2026-01-07").unwrap().1.to_owned();
     assert_eq!(consolidation(&first), consolidation(&second));
     assert!(first.contains("counted exactly once") && first.contains("bakery-1"), "{first}");
+
+    let mut other = saldo();
+    other.args(["demo", "--ingest-url", &pipeline.ingest, "--query-url", &pipeline.query, "--seed", "2"]);
+    let said = refusal(other.args(["--stores", "2", "--days", "7"]));
+    assert!(said.contains("another --seed") && said.contains("--tenant"), "{said}");
     pipeline.stop();
 }
 
@@ -27,4 +32,6 @@ fn the_demo_counts_once_however_often_it_runs() {
 fn arguments_that_make_no_sense_are_refused() {
     assert!(refusal(saldo().args(["demo", "--tenant", "not a tenant"])).contains("--tenant"));
     assert!(refusal(saldo().args(["demo", "--from", "yesterday"])).contains("--from"));
+    let said = refusal(saldo().args(["demo", "--from", "2199-12-20"]));
+    assert!(said.contains("too late for 30 days"), "{said}");
 }
