@@ -72,9 +72,17 @@ impl ForwardClock {
     }
 }
 
-/// 0 while the file is absent, or being written.
+/// 0 while the file is absent, or being written; what is no number is 0, too, and an error in the log.
 fn step_ms(file: &Path) -> i64 {
-    std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    match text.trim() {
+        "" => 0,
+        number => number.parse().unwrap_or_else(|error| {
+            let file = file.display();
+            tracing::error!(recurs = tracing::field::Empty, %error, "{file} holds no number of milliseconds: {number:?}");
+            0
+        }),
+    }
 }
 
 /// A clock that stands before 1970 is as good as none: such a day is refused by nobody, but is plainly wrong.

@@ -34,6 +34,9 @@ use steps::Steps;
 /// How long work on blocking threads may go on after everything has stopped.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 
+/// How long nats-server may be starting before a person is told, and between two lines about it.
+const WAITING_IS_TOLD_AFTER: Duration = Duration::from_secs(5);
+
 /// Runs the pipeline until it is told to stop.
 ///
 /// # Errors
@@ -69,6 +72,7 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
     let server = tokio::select! {
         server = NatsServer::start(server) => server?,
         () = signals.stop() => return Ok(()),
+        () = tell_of_waiting(&steps) => return Ok(()),
     };
     steps.done("nats-server", format_args!("{} on {}", binary.version, listeners.nats));
     let plan = Plan {
@@ -84,4 +88,14 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
     server.stop().await;
     steps.done("nats-server", "stopped");
     outcome
+}
+
+/// Says now and then that nothing is wrong yet, and never returns: after a crash nats-server reads all of its log first.
+async fn tell_of_waiting(steps: &Steps) {
+    let mut seconds = 0;
+    loop {
+        tokio::time::sleep(WAITING_IS_TOLD_AFTER).await;
+        seconds += WAITING_IS_TOLD_AFTER.as_secs();
+        steps.done("nats-server", format_args!("is starting and reads the log, for {seconds} s so far"));
+    }
 }

@@ -97,7 +97,12 @@ impl Supervisor {
     }
 
     async fn supervise(self, ready: oneshot::Sender<anyhow::Result<()>>) {
-        match ServerProcess::start(&self.settings).await {
+        // A stop does not wait for a start, which may take minutes; a child that is dropped is killed.
+        let started = tokio::select! {
+            started = ServerProcess::start(&self.settings) => started,
+            () = self.stop.cancelled() => return,
+        };
+        match started {
             Ok(process) => {
                 let _gave_up = ready.send(Ok(()));
                 self.keep_running(process).await;

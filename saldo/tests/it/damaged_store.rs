@@ -163,10 +163,9 @@ async fn follow_remedy(data: &Path) -> bool {
     .unwrap();
     if !refused {
         process.terminate().unwrap();
-        let ended = process.wait(PATIENCE).unwrap();
-        if ended.success() {
-            return false;
-        }
+    }
+    if process.wait(PATIENCE).unwrap().success() {
+        return false;
     }
     let output = process.output();
     let said = output.lines().find(|line| line.starts_with("error: ")).expect(&output);

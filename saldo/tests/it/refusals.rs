@@ -210,3 +210,24 @@ fn a_data_folder_that_is_not_utf8_is_refused_and_nothing_is_written() {
     assert!(said.contains("is not UTF-8") && said.contains("--data"), "{said}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_nats_server_that_takes_long_to_start_is_told_of() {
+    let folder = temp_folder().unwrap();
+    let slow = folder.path().join("slow");
+    write_script(&slow, "[ \"$1\" = --version ] && echo nats-server: v2.15.1 && exit\nexec sleep 600").unwrap();
+    let mut command = saldo();
+    command.arg("up").arg("--data").arg(folder.path().join("data")).arg("--nats-server").arg(&slow);
+    for option in ["--ingest", "--query", "--aggregator", "--nats"] {
+        command.args([option, "127.0.0.1:0"]);
+    }
+    // The script finds `sleep` by it.
+    let mut process = ChildProcess::spawn({
+        command.env("PATH", "/usr/bin:/bin");
+        command
+    })
+    .unwrap();
+    process.wait_for_line("is starting and reads the log", PATIENCE).unwrap();
+    process.terminate().unwrap();
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+}
