@@ -40,6 +40,7 @@ mod repeats;
 mod report;
 mod stage;
 mod stops;
+mod tenants;
 mod tested;
 mod verdict;
 mod wrong_logs;
@@ -88,6 +89,7 @@ scenarios! {
     saldo_killed: super::kills::saldo,
     saldo_stopped: super::stops::saldo,
     same_ndjson: super::repeats::same_ndjson,
+    tenants: super::tenants::others,
 }
 
 /// Runs one round and prints its report.

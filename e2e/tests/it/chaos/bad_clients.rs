@@ -123,7 +123,7 @@ async fn connect_from(number: usize, to: u16) -> anyhow::Result<TcpStream> {
     timeout(PATIENCE, connecting).await.context("the backlog is full for ever")?.context("cannot connect")
 }
 
-fn port(base: &str) -> anyhow::Result<u16> {
+pub fn port(base: &str) -> anyhow::Result<u16> {
     base.rsplit(':').next().and_then(|text| text.parse().ok()).with_context(|| format!("no port in {base}"))
 }
 
