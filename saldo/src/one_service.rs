@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use nats::{Changes, Client, ClientConfig, Leases, Log, LogError, NatsError, Parked};
 use retry::{Backoff, RetryError, Shutdown, retry};
-use service::Variables;
+use service::{HttpLimits, Variables, http::open_files::OpenFiles};
 use store::StoreError;
 use tokio::net::TcpListener;
 
@@ -29,6 +29,8 @@ const FIRST_DELAY_MS: u64 = 100;
 const LONGEST_DELAY_MS: u64 = 5_000;
 /// How long a service may take to stop: for its slowest client, or one commit.
 const GRACE: Duration = Duration::from_secs(20);
+/// Of a service by itself.
+const LISTENERS: u64 = 1;
 
 /// Ingest.
 ///
@@ -38,9 +40,11 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.ingest, &variables, "SALDO_INGEST", "127.0.0.1:8080")?;
     let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo ingest")?;
-    let config = ingest::IngestConfig::from_variables(&variables)?;
+    let mut config = ingest::IngestConfig::from_variables(&variables)?;
+    let open_files = OpenFiles::raise(LISTENERS);
+    open_files.fit(&mut config.http);
     let clock = ingest::Clock::from_variables(&variables);
-    run(&variables, listen, async move |listener, shutdown| {
+    run(&variables, listen, open_files, async move |listener, shutdown| {
         let client = reach_nats(&nats, &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let registry = service::metrics::registry();
@@ -57,9 +61,11 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.aggregator, &variables, "SALDO_AGGREGATOR", "127.0.0.1:8082")?;
     let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo aggregator")?;
-    let config = aggregator::AggregatorConfig::from_variables(&variables)?;
+    let mut config = aggregator::AggregatorConfig::from_variables(&variables)?;
+    let open_files = OpenFiles::raise(LISTENERS);
+    open_files.fit(&mut config.http);
     let store_config = cql_store::config(&variables, "`saldo aggregator` alone")?;
-    run(&variables, listen, async move |listener, shutdown| {
+    run(&variables, listen, open_files, async move |listener, shutdown| {
         let client = reach_nats(&nats, &shutdown).await?;
         let log = open_log(&client, &shutdown).await?;
         let parked = open_parked(&client, &shutdown).await?;
@@ -79,9 +85,11 @@ pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     let listen = place(&arguments.query, &variables, "SALDO_QUERY", "127.0.0.1:8081")?;
     let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo query")?;
-    let config = query::QueryConfig::from_variables(&variables, nats)?;
+    let mut config = query::QueryConfig::from_variables(&variables, nats)?;
+    let open_files = OpenFiles::raise(LISTENERS);
+    open_files.fit(&mut config.http);
     let store_config = cql_store::config(&variables, "`saldo query` alone")?;
-    run(&variables, listen, async move |listener, shutdown| {
+    run(&variables, listen, open_files, async move |listener, shutdown| {
         let store = cql_store::connect(&store_config, &shutdown).await?;
         query::run(config, listener, store, shutdown).await
     })
@@ -91,10 +99,11 @@ pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
 fn run(
     variables: &Variables,
     listen: SocketAddr,
+    open_files: OpenFiles,
     service: impl AsyncFnOnce(TcpListener, Shutdown) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     telemetry::init(variables, "info")?;
-    service::http::open_files::raise_limit();
+    open_files.warn_if_short(&HttpLimits::from_variables(variables)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;

@@ -15,7 +15,7 @@ mod stuck_log;
 use std::time::Duration;
 
 use anyhow::Context;
-use service::Variables;
+use service::{HttpLimits, Variables, http::open_files::OpenFiles};
 use store::EmbeddedFolder;
 
 use crate::{
@@ -33,6 +33,8 @@ use steps::Steps;
 
 /// How long work on blocking threads may go on after everything has stopped.
 const LAST_GRACE: Duration = Duration::from_secs(5);
+/// One of each service.
+const LISTENERS: u64 = 3;
 
 /// How long nats-server may be starting before a person is told, and between two lines about it.
 const WAITING_IS_TOLD_AFTER: Duration = Duration::from_secs(5);
@@ -45,16 +47,17 @@ pub fn up(arguments: &UpArguments) -> anyhow::Result<()> {
     let variables = Variables::of_process();
     // A change of how days are derived is rare, and wanted in the log.
     telemetry::init(&variables, "warn,ingest::tenants=info")?;
-    service::http::open_files::raise_limit();
+    let open_files = OpenFiles::raise(LISTENERS);
+    open_files.warn_if_short(&HttpLimits::from_variables(&variables)?);
     let settings = UpSettings::resolve(arguments, &variables)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    let outcome = runtime.block_on(run(settings, variables));
+    let outcome = runtime.block_on(run(settings, variables, open_files));
     // What still blocks by now is a disk that does not answer; nothing acknowledged waits for it.
     runtime.shutdown_timeout(LAST_GRACE);
     outcome
 }
 
-async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
+async fn run(settings: UpSettings, variables: Variables, open_files: OpenFiles) -> anyhow::Result<()> {
     let steps = Steps::begin();
     let mut signals = Signals::listen()?;
     let binary = nats_server::find(settings.nats_server.as_deref())?;
@@ -78,6 +81,7 @@ async fn run(settings: UpSettings, variables: Variables) -> anyhow::Result<()> {
     let plan = Plan {
         settings: &settings,
         variables: &variables,
+        open_files,
         store: &folder.store(),
         store_is_empty: store.is_empty(),
         log: &folder.log(),

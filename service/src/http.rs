@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Release},
     },
     time::Duration,
@@ -13,7 +13,6 @@ use std::{
 use retry::Shutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +25,7 @@ mod hosts;
 mod json;
 mod limits;
 mod listener;
+mod open;
 pub mod open_files;
 mod pace;
 mod routes;
@@ -35,10 +35,12 @@ mod watched;
 
 use hosts::Hosts;
 
+use activity::Activity;
 pub use edge::{REQUEST_ID_HEADER, finish};
 pub use hosts::{AllowedHost, NoHost};
 pub use json::json;
 pub use limits::HttpLimits;
+use open::{OpenConnections, Place};
 pub use routes::Routes;
 pub use short::{Answered, RouterOnly, ShortWay, Taken, Whole};
 
@@ -79,7 +81,9 @@ pub async fn serve<S: ShortWay>(
 struct Server<S> {
     routes: Arc<Routes<S>>,
     limits: Arc<HttpLimits>,
-    places: Arc<Semaphore>,
+    open: Arc<OpenConnections>,
+    /// Accepted, and without a place yet.
+    placeless: Mutex<Option<TcpStream>>,
     connections: TaskTracker,
     stop: Stop,
 }
@@ -99,19 +103,26 @@ impl<S: ShortWay> Server<S> {
     fn new(routes: Routes<S>, limits: HttpLimits) -> Self {
         Self {
             routes: Arc::new(routes),
-            places: Arc::new(Semaphore::new(limits.max_connections)),
+            open: OpenConnections::new(limits.max_connections),
+            placeless: Mutex::new(None),
             limits: Arc::new(limits),
             connections: TaskTracker::new(),
             stop: Stop::default(),
         }
     }
 
-    /// A place is taken before a connection is: what has no place waits in the system's backlog.
+    /// One connection at a time waits for its place: the others wait in the system's backlog.
     async fn accept_for_ever(&self, listener: &TcpListener) {
         loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream, place),
+                Ok((stream, _)) => {
+                    self.lock_placeless().replace(stream);
+                    let activity = Arc::new(Activity::new());
+                    let place = self.open.place(&activity).await;
+                    if let Some(stream) = self.take_placeless() {
+                        self.take(stream, activity, place);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(recurs = tracing::field::Empty, %error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -120,12 +131,21 @@ impl<S: ShortWay> Server<S> {
         }
     }
 
-    fn take(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn take_placeless(&self) -> Option<TcpStream> {
+        self.lock_placeless().take()
+    }
+
+    fn lock_placeless(&self) -> MutexGuard<'_, Option<TcpStream>> {
+        self.placeless.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, stream: TcpStream, activity: Arc<Activity>, place: Place) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the client has gone already");
             return;
         }
-        let served = connection::serve(stream, Arc::clone(&self.routes), Arc::clone(&self.limits), self.stop.clone());
+        let served =
+            connection::serve(stream, activity, Arc::clone(&self.routes), Arc::clone(&self.limits), self.stop.clone());
         self.connections.spawn(async move {
             served.await;
             drop(place);
@@ -161,9 +181,11 @@ impl<S: ShortWay> Server<S> {
 
     fn take_made(&self, listener: &std::net::TcpListener) {
         for _ in 0..MAX_LAST_CONNECTIONS {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
-            match listener::next_made(listener) {
-                Ok(Some(stream)) => self.take(stream, place),
+            let activity = Arc::new(Activity::new());
+            let Some(place) = self.open.try_place(&activity) else { return };
+            let made = self.take_placeless().map_or_else(|| listener::next_made(listener), |stream| Ok(Some(stream)));
+            match made {
+                Ok(Some(stream)) => self.take(stream, activity, place),
                 Ok(None) => return,
                 Err(error) => tracing::debug!(%error, "the client has gone already"),
             }

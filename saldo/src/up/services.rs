@@ -6,7 +6,7 @@ use anyhow::Context;
 use nats::{Changes, Client, ClientConfig, Log, LogError, LogSettings, Parked, ParkedSettings, Renaming};
 use protocol::lane::partitions_of_a_machine;
 use retry::Shutdown;
-use service::Variables;
+use service::{Variables, http::open_files::OpenFiles};
 use store::{EmbeddedConfig, EmbeddedFolder, EmbeddedStore, Store};
 use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 
@@ -37,6 +37,8 @@ pub struct Plan<'a> {
     pub settings: &'a UpSettings,
     /// The services' own variables.
     pub variables: &'a Variables,
+    /// Bounds the connections of each service.
+    pub open_files: OpenFiles,
     /// Where the store lies.
     pub store: &'a Path,
     /// Nothing was stored there when this start began.
@@ -223,7 +225,8 @@ fn start_aggregator(
     background: &Background,
     steps: &Steps,
 ) -> anyhow::Result<Running> {
-    let config = aggregator::AggregatorConfig::from_variables(plan.variables)?;
+    let mut config = aggregator::AggregatorConfig::from_variables(plan.variables)?;
+    plan.open_files.fit(&mut config.http);
     let dependencies = aggregator::Dependencies {
         log: ground.log.clone(),
         changes: Changes::new(ground.client.clone(), ground.log.identity().epoch),
@@ -238,7 +241,8 @@ fn start_aggregator(
 }
 
 fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
-    let config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
+    let mut config = query::QueryConfig::from_variables(plan.variables, ground.client_config.clone())?;
+    plan.open_files.fit(&mut config.http);
     let store = Arc::clone(&ground.store);
     let address = listener.local_addr()?;
     Ok(Running::spawn("query", address, steps, |shutdown| query::run(config, listener, store, shutdown)))
@@ -246,6 +250,7 @@ fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &
 
 fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
     let mut config = ingest::IngestConfig::from_variables(plan.variables)?;
+    plan.open_files.fit(&mut config.http);
     if plan.variables.text(ALL_MESSAGES_IN_FLIGHT).is_none() {
         config.publisher.all_messages_in_flight = 1;
     }

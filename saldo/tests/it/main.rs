@@ -6,6 +6,7 @@ mod damaged_store;
 mod demo;
 mod environment;
 mod full_log;
+mod handles;
 mod http;
 mod life;
 mod log_name;

@@ -3,13 +3,13 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::HttpLimits;
 
@@ -26,12 +26,48 @@ pub(super) struct Activity {
     in_flight: AtomicU32,
     /// `bytes_read` when the last request's head was complete or its answer ended.
     read_mark: AtomicU64,
+    /// What the watch saw at its last look: `requests`, and since when there was none in work.
+    watched: Mutex<Option<(u64, Instant)>>,
+    room_wanted: Notify,
 }
 
 /// Held from a request's head to the end of its answer.
 pub(super) struct InFlight(Arc<Activity>);
 
 impl Activity {
+    /// Of a connection that was just made.
+    pub(super) fn new() -> Self {
+        Self { watched: Mutex::new(Some((0, Instant::now()))), ..Self::default() }
+    }
+
+    /// How long there has been no request; `None` when there is one, or was one a moment ago.
+    pub(super) fn quiet_for(&self, now: Instant) -> Option<Duration> {
+        let (requests, since) = (*self.lock_watched())?;
+        let is_quiet = !self.is_busy() && requests == self.requests.load(Relaxed);
+        is_quiet.then(|| now.saturating_duration_since(since))
+    }
+
+    /// Asks the connection to end, unless it gets a request first: then after that one's answer. It is not asked twice.
+    pub(super) fn make_room(&self) {
+        *self.lock_watched() = None;
+        self.room_wanted.notify_one();
+    }
+
+    /// Waits until the connection is asked to end. Cancel safe.
+    pub(super) async fn asked_to_make_room(&self) {
+        self.room_wanted.notified().await;
+    }
+
+    fn note_quiet_since(&self, requests: u64, since: Instant) {
+        if let Some(watched) = self.lock_watched().as_mut() {
+            *watched = (requests, since);
+        }
+    }
+
+    fn lock_watched(&self) -> MutexGuard<'_, Option<(u64, Instant)>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
@@ -98,6 +134,7 @@ impl Watch {
             self.requests = requests;
             self.waiting_since = now;
             self.head_since = None;
+            activity.note_quiet_since(requests, now);
         }
         if busy {
             return over(self.written_at, limits.write_timeout_ms).then_some(Cut::Write);

@@ -48,8 +48,13 @@ const LINGER: Duration = Duration::from_millis(200);
 /// connection of the default bound sends a bulk.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
-pub(super) async fn serve<S: ShortWay>(stream: TcpStream, routes: Arc<Routes<S>>, limits: Arc<HttpLimits>, stop: Stop) {
-    let activity = Arc::new(Activity::default());
+pub(super) async fn serve<S: ShortWay>(
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    routes: Arc<Routes<S>>,
+    limits: Arc<HttpLimits>,
+    stop: Stop,
+) {
     let service = service_fn(|request| answer(&routes, request, &activity, &stop.is_draining));
     let stream = TokioIo::new(CountedStream::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service));
@@ -81,7 +86,7 @@ pub(super) async fn serve<S: ShortWay>(stream: TcpStream, routes: Arc<Routes<S>>
 enum News {
     /// It is to end at once: the client stands still, or the stop's deadline is over.
     End,
-    /// The service stops, and it is a moment to.
+    /// The service stops, or another connection needs the place, and it is a moment to.
     Quiet,
 }
 
@@ -92,6 +97,7 @@ async fn news(activity: &Activity, limits: &HttpLimits, stop: &Stop) -> News {
         () = watch(activity, limits) => News::End,
         () = stop.cut.cancelled() => News::End,
         () = quiet_after(&stop.draining, activity) => News::Quiet,
+        () = activity.asked_to_make_room() => News::Quiet,
     }
 }
 

@@ -6,7 +6,8 @@ use crate::config::{ConfigError, Variables};
 /// What a client may cost, and which hosts it may ask for. Every wait for a client ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// `SALDO_HTTP_MAX_CONNECTIONS`: connections at once; more wait in the system's backlog. Default 16,384: an idle one
+    /// `SALDO_HTTP_MAX_CONNECTIONS`: connections at once; for one more the one that has been idle for
+    /// longest is closed, and where none is idle, it waits in the system's backlog. Default 16,384: an idle one
     /// costs 15 KiB, or 17 where single launches are posted.
     pub max_connections: usize,
     /// `SALDO_HTTP_HEAD_TIMEOUT_MS`: milliseconds from the first byte of a request to the end of its head. Default 10,000.

@@ -69,8 +69,9 @@ async fn a_head_that_is_too_long_is_refused() {
 
 #[tokio::test]
 async fn idle_connections_below_the_bound_do_not_keep_others_out() {
-    let open_files = service::http::open_files::raise_limit().unwrap_or(u64::MAX);
-    let many = if open_files > 5_000 { 2_000 } else { 200 };
+    let mut fitting = HttpLimits::default();
+    service::http::open_files::OpenFiles::raise(2).fit(&mut fitting);
+    let many = if fitting.max_connections > 2_000 { 2_000 } else { 200 };
     let service = TestService::start(HttpLimits { max_connections: many + 1, ..HttpLimits::default() }).await;
     let mut idle = Vec::new();
     for _ in 0..many {
@@ -83,6 +84,23 @@ async fn idle_connections_below_the_bound_do_not_keep_others_out() {
     beyond.send(GET_HELLO).await;
     drop(idle.pop());
     beyond.read_to("hello").await;
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_and_those_in_use_do_not() {
+    let service = TestService::start(HttpLimits { max_connections: 8, ..HttpLimits::default() }).await;
+    let mut waiting = service.connect().await;
+    waiting.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(service.connect().await);
+    }
+    let mut client = service.connect().await;
+    client.send(GET_HELLO).await;
+    client.read_to("hello").await;
+    let left = timeout(Duration::from_millis(1), service.left.notified()).await;
+    assert!(left.is_err(), "the request that was in work still is");
 }
 
 /// The answer comes while the client is still sending; it must not be lost to a reset.
