@@ -11,7 +11,7 @@
 //! | which day does an instant belong to? | [`Calendar`]; only ingest asks, the log holds dates |
 //! | does this launch count? | [`SeenSet::check`], one set for each [`WindowKey`] |
 //! | what do the launches of a day, a month, a lifetime sum up to? | [`Totals`] in the row of a [`RowKey`] |
-//! | with what does a day open and close? | [`OpeningPlan`], [`opening`], [`statement::days`] |
+//! | with what does a day open and close? | [`DaysPlan`], [`OpeningPlan`], [`opening`], [`statement::days`] |
 
 mod balance;
 mod calendar;
@@ -38,5 +38,5 @@ pub use identifier::{Account, AccountKey, IdentifierError, LaunchId, Tenant};
 pub use invalid::{Invalid, Reason};
 pub use money::{Amount, Currency, MAX_AMOUNT_MINOR_UNITS, MoneyError, format_minor_units};
 pub use place::Place;
-pub use statement::{Balances, CurrencyLine, DayLine, OpeningPlan, Side, opening};
+pub use statement::{Balances, CurrencyLine, DayLine, DaysPlan, OpeningPlan, Side, opening};
 pub use window::{Fact, Kind, Looked, NewId, Seen, SeenSet, WindowKey};

@@ -1,12 +1,14 @@
 //! Opening and closing balances. Nothing stored chains: an opening balance is a sum of rows, taken from the cheaper side.
 
 mod days;
+mod plan;
 
 use std::collections::BTreeMap;
 
 use crate::{Balance, BusinessDate, Currency, Grain, RowKey};
 
 pub use days::{CurrencyLine, DayLine, days};
+pub use plan::DaysPlan;
 
 /// A balance for each currency, in minor units.
 pub type Balances = BTreeMap<Currency, i128>;

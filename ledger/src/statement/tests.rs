@@ -159,3 +159,39 @@ fn a_currency_without_balance_is_in_every_day() {
     let rows_of_other_days = days(plan.date, plan.date, &Balances::new(), &rows, true);
     assert_eq!(rows_of_other_days[0].currencies, []);
 }
+
+/// Each day as a sum over all bookings, of the currencies that had one by then.
+fn naive_days(bookings: &[Booking], from: BusinessDate, to: BusinessDate) -> Vec<(BusinessDate, Balances)> {
+    let closing = |date: BusinessDate| {
+        let mut balances = Balances::new();
+        for (_, currency, kind, amount) in bookings.iter().filter(|(day, ..)| *day <= date) {
+            *balances.entry(*currency).or_default() += signed(*kind, *amount);
+        }
+        balances
+    };
+    let dates = (from.days()..=to.days()).filter_map(BusinessDate::from_days);
+    dates.map(|date| (date, closing(date))).collect()
+}
+
+proptest! {
+    #[test]
+    fn days_of_a_plan_close_as_a_sum_over_all_bookings(
+        bookings in bookings(), from in any_date(), length in 0_i32..40, today in any_date()
+    ) {
+        let to = BusinessDate::from_days(from.days() + length).unwrap_or(BusinessDate::MAX);
+        let plan = DaysPlan::new(from, to, today);
+        let is_asked = |key: &RowKey| {
+            plan.ranges().iter().any(|(grain, first, last)| key.grain == *grain && (*first..=*last).contains(&key.start))
+        };
+        let rows = rows_of(&bookings).into_iter().filter(|(key, _)| is_asked(key)).collect();
+        let closing = |line: &DayLine| line.currencies.iter().map(|line| (line.currency, line.closing)).collect();
+        let lines: Vec<(BusinessDate, Balances)> =
+            plan.lines(&rows, true).iter().map(|line| (line.date, closing(line))).collect();
+        prop_assert_eq!(lines, naive_days(&bookings, from, to));
+        let has_launches = |date: &BusinessDate| bookings.iter().any(|(day, ..)| day == date);
+        let listed: Vec<BusinessDate> = plan.lines(&rows, false).iter().map(|line| line.date).collect();
+        let expected: Vec<BusinessDate> =
+            (from.days()..=to.days()).filter_map(BusinessDate::from_days).filter(has_launches).collect();
+        prop_assert_eq!(listed, expected);
+    }
+}

@@ -1,13 +1,10 @@
 //! Days and balances: rows of one account, read at one moment, as opening balance, totals and closing balance.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use ledger::{
-    AccountKey, Balance, BusinessDate, Currency, CurrencyLine, DayLine, Grain, OpeningPlan, RowKey, Totals,
-    format_minor_units, opening, statement::days as day_lines,
+    AccountKey, Balance, BusinessDate, Currency, CurrencyLine, DayLine, DaysPlan, Grain, RowKey, Totals,
+    format_minor_units,
 };
 use protocol::log::LogName;
 use store::{AccountRead, Store, StoreError};
@@ -124,7 +121,7 @@ pub(super) fn write_end(json: &mut String, next: Option<&str>) {
 struct Read {
     account: AccountKey,
     page: Page,
-    plan: OpeningPlan,
+    plan: DaysPlan,
     applied: u64,
     rows: Vec<(RowKey, Balance)>,
 }
@@ -147,10 +144,8 @@ async fn read(
     page: Page,
     today: BusinessDate,
 ) -> Result<Option<Read>, StoreError> {
-    let plan = OpeningPlan::new(page.from, today);
-    let mut ranges = plan.ranges();
-    ranges.push((Grain::Day, page.from, page.to));
-    let view = store.account_view(&AccountRead { key: account.clone(), ranges }).await?;
+    let plan = DaysPlan::new(page.from, page.to, today);
+    let view = store.account_view(&AccountRead { key: account.clone(), ranges: plan.ranges() }).await?;
     let Some(applied) = view.applied else { return Ok(None) };
     Ok(Some(Read { account: account.clone(), page, plan, applied, rows: view.rows }))
 }
@@ -158,29 +153,7 @@ async fn read(
 /// Computes the days.
 fn statement(read: Read) -> Statement {
     let Read { page, plan, applied, rows, .. } = read;
-    let rows: BTreeMap<RowKey, Balance> = rows.into_iter().collect();
-    let lines = day_lines(page.from, page.to, &opening(&plan, &rows), &rows, page.include_empty);
-    Statement { applied, lines: without_later_currencies(lines, launches_before(&plan, &rows)) }
-}
-
-/// How many launches of each currency lie before the plan's date: its opening balance, with each launch counted as one.
-fn launches_before(plan: &OpeningPlan, rows: &BTreeMap<RowKey, Balance>) -> BTreeMap<Currency, i128> {
-    let counted = |balance: &Balance| Totals { credits: i128::from(balance.totals.count()), ..Totals::default() };
-    let rows = rows.iter().map(|(key, balance)| (*key, Balance { totals: counted(balance), ..*balance })).collect();
-    opening(plan, &rows)
-}
-
-/// Leaves out, on each day, the currencies whose first launch counts for a later one. A day then depends on nothing that is
-/// dated after it, so that a later launch need not make it stale.
-fn without_later_currencies(mut lines: Vec<DayLine>, mut counts: BTreeMap<Currency, i128>) -> Vec<DayLine> {
-    for line in &mut lines {
-        line.currencies.retain(|currency| {
-            let count = counts.entry(currency.currency).or_default();
-            *count += i128::from(currency.totals.count());
-            *count > 0
-        });
-    }
-    lines
+    Statement { applied, lines: plan.lines(&rows.into_iter().collect(), page.include_empty) }
 }
 
 /// Writes a day without its closing brace.
