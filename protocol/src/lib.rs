@@ -19,4 +19,5 @@ pub mod publishing;
 pub mod query;
 pub mod reading;
 pub mod simulation;
+pub mod store_reading;
 pub mod worker;

@@ -10,11 +10,15 @@
 //! | progress lands | every bad line up to there is parked |
 //! | a checkpoint lands | a crash of every node at once would leave everything up to there |
 //! | a worker that knows the store's state notifies | everything up to there is stored, every account touched is listed |
-//! | a reader is answered | the answer holds every entry up to the position that it claims, and not less than demanded |
+//! | a reader is answered | the answer holds every entry up to the position that it claims, and not less than demanded: openings, days, lifetimes and pages of launches are exactly what one prefix of the log comes to |
+//! | a list was read to its end, page by page | it has every launch up to its first position once, in order |
 //! | a reader is told that an answer is complete | nothing was known to wait in the log |
 //! | a day's row is damaged in the store | its account is stopped before anything wrong is written, the others go on |
 //! | the log has lost what the store was filled from | no worker goes on |
 //! | all faults have ended | every lane comes to its end, with exactly the rows of the fold, and every query knows it |
+//!
+//! The fold and everything else that these are compared with is code of its own (`oracle.rs`). What is read is read by the very
+//! algorithms of the real stores ([`crate::reading`]), request by request, with buckets, chunks and pages of a few launches.
 //!
 //! Readers are not looked at from the moment at which a node of a store that commits step by step forgets rows until every
 //! worker of the lane has heard of it and the query has heard of one that knows: until then claims may be wrong, and the
@@ -24,13 +28,14 @@
 
 mod driver;
 pub mod ingest;
+mod judge;
 mod log;
+mod oracle;
 mod readers;
 pub mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod truth;
 mod world;
 
 use readers::ReaderRules;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ledger::{Account, AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, Tenant, WindowKey};
+use ledger::{Account, AccountKey, Balance, BusinessDate, Grain, Place, RowKey, Tenant, WindowKey};
+pub use protocol::store_reading::page::LaunchesPage;
 use protocol::{
     commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded, RowsLoaded},
@@ -42,15 +43,6 @@ pub struct AccountView {
     pub applied: Option<u64>,
     /// The rows in the ranges, ordered by key, without repeats where ranges overlap.
     pub rows: Vec<(RowKey, Balance)>,
-}
-
-/// A page of a window's launches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LaunchesPage {
-    /// In log order, without repeats.
-    pub facts: Vec<Fact>,
-    /// Whether there are more behind the last one.
-    pub more: bool,
 }
 
 /// The store. Workers call the first half, readers the second. Every call is bounded in time by the implementation.

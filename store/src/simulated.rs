@@ -137,8 +137,7 @@ impl Store for MemoryStore {
         upto: u64,
         limit: usize,
     ) -> Result<LaunchesPage, StoreError> {
-        let (facts, more) = self.state().store.launches(window, after, upto, limit);
-        Ok(LaunchesPage { facts, more })
+        Ok(self.state().store.launches(window, after, upto, limit))
     }
 
     async fn accounts(

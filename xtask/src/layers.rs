@@ -6,6 +6,7 @@
 //! | some libraries belong to one crate | [`rules::OWNERS`] |
 //! | the pure crates have no clock, no I/O, no tasks | [`rules::PURE`] |
 //! | HTTP stands in the services' `http` modules | [`rules::HTTP`] |
+//! | the simulation's oracle names nothing of what it judges | [`rules::violations`] |
 
 mod manifest;
 mod paths;

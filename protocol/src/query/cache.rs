@@ -51,10 +51,15 @@ impl<R: Clone + Ord, V: Clone> Cache<R, V> {
         })
     }
 
-    /// The value kept under the key, looked at by nobody who counts.
-    pub(super) fn peek(&self, key: &EntryKey<R>) -> Option<&V> {
-        let entries = self.accounts.get(&key.account)?.get(&key.until)?;
-        find(entries, &key.representation).ok().and_then(|index| entries.get(index)).map(|entry| &entry.value)
+    /// Everything kept, looked at by nobody who counts.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (EntryKey<R>, &V)> {
+        self.accounts.iter().flat_map(|(account, dates)| {
+            let entries = dates.iter().flat_map(|(until, entries)| entries.iter().map(move |entry| (*until, entry)));
+            entries.map(|(until, entry)| {
+                let representation = entry.representation.clone();
+                (EntryKey { account: account.clone(), until, representation }, &entry.value)
+            })
+        })
     }
 
     /// Keeps a value of `value_bytes`, in place of what was there, and evicts others until the budget holds. One that

@@ -34,10 +34,9 @@ impl<R> FillTicket<R> {
         self.stamp
     }
 
-    /// Facts above this sequence are ignored, where the account's rows were read at the static `applied` given: above it
-    /// a journal may hold what the rows do not yet count.
+    /// See [`Stamp::upto`].
     pub fn upto(&self, applied: Option<u64>) -> u64 {
-        applied.unwrap_or(0).max(self.stamp.position)
+        self.stamp.upto(applied)
     }
 }
 

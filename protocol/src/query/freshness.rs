@@ -17,6 +17,14 @@ pub struct Stamp {
     pub complete: bool,
 }
 
+impl Stamp {
+    /// Facts above this sequence are ignored, where the account's rows were read at the static `applied` given: above it
+    /// a journal may hold what the rows do not yet count.
+    pub fn upto(&self, applied: Option<u64>) -> u64 {
+        applied.unwrap_or(0).max(self.position)
+    }
+}
+
 /// What a notice did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoticeEffect {

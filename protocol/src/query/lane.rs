@@ -202,10 +202,10 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         }
     }
 
-    /// What a reader who came now would be answered from the cache.
-    pub(crate) fn peek(&self, key: &EntryKey<R>, now_ms: u64) -> Option<&V> {
-        let is_used = self.freshness.is_fresh(now_ms) && !self.stopped.contains(&key.account);
-        self.cache.peek(key).filter(|_| is_used)
+    /// What readers who came now would be answered from the cache.
+    pub(crate) fn cached(&self, now_ms: u64) -> impl Iterator<Item = (EntryKey<R>, &V)> {
+        let is_used = self.freshness.is_fresh(now_ms);
+        self.cache.iter().filter(move |(key, _)| is_used && !self.stopped.contains(&key.account))
     }
 
     /// Ends a fill. `kept` is what to cache and its size in bytes, if it should be cached at all.

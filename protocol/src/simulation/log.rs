@@ -1,37 +1,20 @@
 //! The simulated log: several ingests append to it, by hand anything goes; it may lose its end, or be made anew.
 
 use bytes::Bytes;
-use ledger::{Account, AccountKey, Amount, BusinessDate, Currency, Kind, Tenant};
+use ledger::AccountKey;
 use rand::{RngExt, rngs::StdRng};
 
-use super::truth::Truth;
+use super::{
+    judge::account_key,
+    oracle::{ACCOUNTS, CURRENCIES, Day, Launch, Line, Truth, model::partition_of},
+};
 use crate::{
-    lane::partition_of,
     log::{LogIdentity, LogMessage},
     worker::ParsedMessage,
 };
 
 /// The id of the one stream that there is.
 pub(crate) const STREAM_ID: &str = "first";
-
-/// What a line of a message is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    Launch(Launch),
-    Blank,
-    Garbage,
-}
-
-/// A launch as its author means it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Launch {
-    pub(crate) account: AccountKey,
-    pub(crate) date: BusinessDate,
-    pub(crate) id: u32,
-    pub(crate) kind: Kind,
-    pub(crate) amount: Amount,
-    pub(crate) currency: Currency,
-}
 
 /// A message with what it means.
 #[derive(Clone, Debug)]
@@ -48,9 +31,12 @@ pub(crate) struct Log {
     pub(crate) messages: Vec<Message>,
     /// What a naive fold makes of each lane.
     pub(crate) truths: Vec<Truth>,
-    accounts: Vec<AccountKey>,
-    dates: Vec<BusinessDate>,
-    currencies: Vec<Currency>,
+    /// Accounts that launches are posted for; few have long days.
+    accounts: Vec<usize>,
+    /// Few of [`DAYS`].
+    pub(crate) days: Vec<Day>,
+    /// The log's clock is so much ahead of the world's: what a reader takes for today decides which rows it sums up.
+    today_ms: u64,
     /// Few ids: duplicates and conflicts are common.
     ids: u32,
 }
@@ -58,14 +44,18 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
         let partitions = rng.random_range(1..=2);
+        let is_busy = rng.random_bool(0.3);
+        let count = if is_busy { rng.random_range(1..=2) } else { ACCOUNTS.len() };
+        let first = rng.random_range(0..ACCOUNTS.len());
+        let days = if is_busy { 1 } else { DAYS_OF_A_LOG };
         Self {
             identity: LogIdentity { epoch: 1, stream_id: STREAM_ID.into(), partitions },
             messages: Vec::new(),
             truths: (0..partitions).map(Truth::new).collect(),
-            accounts: accounts(),
-            dates: ["2026-01-30", "2026-01-31", "2026-02-01"].iter().filter_map(|text| text.parse().ok()).collect(),
-            currencies: ["BRL", "JPY"].iter().filter_map(|code| Currency::parse(code).ok()).collect(),
-            ids: rng.random_range(3..30),
+            accounts: (first..first + count).map(|account| account % ACCOUNTS.len()).collect(),
+            days: (0..days).map(|_| *pick(rng, &DAYS)).collect(),
+            today_ms: u64::try_from(pick(rng, &TODAYS).since_1970()).unwrap_or(0) * DAY_MS,
+            ids: if is_busy { rng.random_range(30..300) } else { rng.random_range(3..30) },
         }
     }
 
@@ -96,7 +86,7 @@ impl Log {
         let index = self.messages.binary_search_by_key(&sequence, |message| message.parsed.sequence()).ok();
         let lines = index.map(|index| &self.messages[index].lines);
         let line = lines.and_then(|lines| lines.get(usize::try_from(line).ok()?.checked_sub(1)?));
-        matches!(line, Some(Line::Launch(launch)) if launch.account == *account)
+        matches!(line, Some(Line::Launch(launch)) if account_key(launch.account) == account)
     }
 
     /// Somebody appends a message, or the same one again.
@@ -114,7 +104,8 @@ impl Log {
     pub(crate) fn push(&mut self, lane: u16, lines: Vec<Line>, now_ms: u64) {
         let sequence = self.end() + 1;
         let payload = Bytes::from(render(&lines));
-        let message = LogMessage { sequence, time_ms: i64::try_from(now_ms).unwrap_or(0), payload };
+        let time_ms = i64::try_from(self.today_ms + now_ms).unwrap_or(0);
+        let message = LogMessage { sequence, time_ms, payload };
         let parsed = ParsedMessage::parse(message, lane, self.identity.partitions);
         self.truths[usize::from(lane)].append(sequence, &lines, self.identity.partitions);
         self.messages.push(Message { lane, lines, parsed });
@@ -137,18 +128,16 @@ impl Log {
     }
 
     fn invent_launch(&self, rng: &mut StdRng, lane: u16) -> Launch {
-        let is_home = |key: &&AccountKey| partition_of(key, self.identity.partitions) == lane;
-        let homes: Vec<&AccountKey> = self.accounts.iter().filter(is_home).collect();
+        let is_home = |account: &&usize| partition_of(**account, self.identity.partitions) == lane;
+        let homes: Vec<&usize> = self.accounts.iter().filter(is_home).collect();
         let strays = homes.is_empty() || rng.random_bool(0.03);
-        let account = if strays { pick(rng, &self.accounts).clone() } else { (*pick(rng, &homes)).clone() };
-        let minor_units = rng.random_range(1..=9);
         Launch {
-            account,
-            date: *pick(rng, &self.dates),
+            account: if strays { rng.random_range(0..ACCOUNTS.len()) } else { **pick(rng, &homes) },
+            day: *pick(rng, &self.days),
             id: rng.random_range(0..self.ids),
-            kind: if rng.random_bool(0.5) { Kind::Credit } else { Kind::Debit },
-            amount: amount(minor_units),
-            currency: *pick(rng, &self.currencies),
+            is_credit: rng.random_bool(0.5),
+            minor_units: if rng.random_bool(0.02) { MOST_MINOR_UNITS } else { rng.random_range(1..=9) },
+            currency: rng.random_range(0..CURRENCIES.len()),
         }
     }
 
@@ -163,22 +152,6 @@ impl Log {
     }
 }
 
-fn accounts() -> Vec<AccountKey> {
-    let keys = [("acme", "a"), ("acme", "b"), ("acme", "c"), ("acme", "d"), ("beta", "a"), ("beta", "e")];
-    let parse = |(tenant, account): &(&str, &str)| {
-        Some(AccountKey { tenant: Tenant::parse(tenant).ok()?, account: Account::parse(account).ok()? })
-    };
-    keys.iter().filter_map(parse).collect()
-}
-
-/// An amount of few minor units; the money type has no other way to be made.
-fn amount(minor_units: i64) -> Amount {
-    match Amount::from_minor_units(minor_units) {
-        Ok(amount) => amount,
-        Err(_) => unreachable!("a small positive number is an amount"),
-    }
-}
-
 pub(crate) fn pick<'a, T>(rng: &mut StdRng, items: &'a [T]) -> &'a T {
     &items[rng.random_range(0..items.len())]
 }
@@ -188,26 +161,21 @@ fn render(lines: &[Line]) -> String {
     texts.join("\n")
 }
 
-impl Line {
-    fn text(&self) -> String {
-        match self {
-            Self::Launch(launch) => launch.text(),
-            Self::Blank => String::new(),
-            Self::Garbage => "{\"id\":".to_owned(),
-        }
-    }
-}
-
-impl Launch {
-    /// The line as it stands on the log.
-    pub(crate) fn text(&self) -> String {
-        let Self { account, date, id, kind, amount, currency } = self;
-        let kind = if *kind == Kind::Credit { "credit" } else { "debit" };
-        let amount = ledger::format_minor_units(i128::from(amount.minor_units()), *currency);
-        format!(
-            "{{\"id\":\"i{id}\",\"tenant\":\"{}\",\"account\":\"{}\",\"date\":\"{date}\",\"kind\":\"{kind}\",\
-             \"amount\":\"{amount}\",\"currency\":\"{currency}\"}}",
-            account.tenant, account.account
-        )
-    }
-}
+/// The largest amount of a launch.
+const MOST_MINOR_UNITS: i64 = 1_000_000_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+const DAYS_OF_A_LOG: usize = 3;
+/// Ends and beginnings of months and years, a leap day, and a day of long ago.
+const DAYS: [Day; 8] = [
+    Day::new(2022, 6, 15),
+    Day::new(2023, 12, 31),
+    Day::new(2024, 2, 29),
+    Day::new(2026, 1, 1),
+    Day::new(2026, 1, 30),
+    Day::new(2026, 1, 31),
+    Day::new(2026, 2, 1),
+    Day::new(2026, 2, 28),
+];
+/// What the log's clock may show.
+const TODAYS: [Day; 5] =
+    [Day::new(1970, 1, 1), Day::new(2024, 2, 10), Day::new(2026, 1, 31), Day::new(2026, 2, 2), Day::new(2030, 7, 20)];

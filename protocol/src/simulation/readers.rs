@@ -3,8 +3,11 @@
 //! It does what the head of [`crate::query`] asks of a driver, one small step at a time.
 
 mod answers;
+mod asked;
 mod belief;
 mod fills;
+mod judge;
+mod lists;
 mod moment;
 mod rules;
 
@@ -26,8 +29,10 @@ use crate::{
     notice::Notice,
     query::{HEARTBEAT_SILENCE_MS, LaneSettings, ProgressTicket, QueryLane, QueryRules},
 };
+use asked::{Asked, Key, Value};
 use belief::{Belief, knows};
-use fills::{Fill, Value};
+use fills::Fill;
+use lists::Lists;
 
 /// A notice under way.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ pub(crate) struct Query {
     rules: ReaderRules,
     /// Reads of the store are of one moment.
     is_atomic: bool,
-    lane: QueryLane<(), Value>,
+    lane: QueryLane<Asked, Value>,
     /// What each publisher sent, in its order. Nothing while there is no subscription.
     inboxes: BTreeMap<usize, VecDeque<Sent>>,
     is_subscribed: bool,
@@ -58,6 +63,9 @@ pub(crate) struct Query {
     muted_until_ms: u64,
     progress_reads: Vec<ProgressRead>,
     fills: Vec<Fill>,
+    lists: Lists,
+    /// Others often ask for the same.
+    asked_last: Option<Key>,
     /// A reader that passes its last position on.
     last_position: u64,
     belief: Belief,
@@ -85,6 +93,8 @@ impl Query {
             muted_until_ms: 0,
             progress_reads,
             fills: Vec::new(),
+            lists: Lists::default(),
+            asked_last: None,
             last_position: 0,
             belief: Belief::default(),
             heard: VecDeque::new(),
@@ -133,6 +143,7 @@ impl Query {
             self.lane.on_store_lost();
         }
         self.last_position = 0;
+        self.lists.clear();
         self.belief.forget();
         self.begin_progress_read();
     }

@@ -1,19 +1,28 @@
 //! A store in memory that can be broken: the port's operations, one batch at a time, with crashes that take back what was
 //! not yet synced.
 
+mod answers;
+pub(crate) mod requests;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ledger::{Account, AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, Tenant, WindowKey};
+use ledger::{Account, AccountKey, Balance, Grain, Place, RowKey, Tenant, WindowKey};
 
 use rand::{RngExt, rngs::StdRng};
 
 pub use super::tables::Put;
 use super::tables::{OwnerRows, StoreRules, Tables};
 use crate::{
-    commit::{AccountBatch, Commit, JOURNAL_BUCKET_FACTS, PartitionState},
+    commit::{AccountBatch, Commit, PartitionState},
     lane::partition_of,
-    load::{JournalEntry, LoadRequest, Loaded, RowsLoaded, RowsWanted, WindowLoaded},
+    load::{LoadRequest, Loaded, RowsLoaded, RowsWanted, WindowLoaded},
     log::LogMark,
+    store_reading::{
+        Ranges,
+        buckets::{self, Sizes},
+        moment::{MomentRules, View},
+        page::{LaunchesPage, Wanted},
+    },
 };
 
 /// How commits are written.
@@ -25,9 +34,6 @@ pub enum StoreMode {
     Stepwise,
 }
 
-/// Which rows a reader wants: inclusive ranges of row starts by grain.
-pub type Ranges = [(Grain, BusinessDate, BusinessDate)];
-
 /// Nodes of a stepwise store; each has its own commit log.
 pub const NODES: usize = 3;
 
@@ -36,7 +42,7 @@ pub const NODES: usize = 3;
 pub struct SimulatedStore {
     mode: StoreMode,
     rules: StoreRules,
-    bucket_facts: u64,
+    sizes: Sizes,
     fold_version: Option<u32>,
     /// What readers see.
     current: Tables,
@@ -64,15 +70,15 @@ struct Landed {
 impl SimulatedStore {
     /// An empty store.
     pub fn new(mode: StoreMode) -> Self {
-        Self::with_rules(mode, StoreRules::default(), JOURNAL_BUCKET_FACTS)
+        Self::with_rules(mode, StoreRules::default(), buckets::SIZES)
     }
 
     /// A store with rules left out, or with small journal buckets.
-    pub(crate) fn with_rules(mode: StoreMode, rules: StoreRules, bucket_facts: u64) -> Self {
+    pub(crate) fn with_rules(mode: StoreMode, rules: StoreRules, sizes: Sizes) -> Self {
         Self {
             mode,
             rules,
-            bucket_facts,
+            sizes: Sizes { rules: rules.buckets, ..sizes },
             fold_version: None,
             current: Tables::default(),
             durable: Tables::default(),
@@ -124,10 +130,7 @@ impl SimulatedStore {
 
     /// The journals of a request: what is read after its rows.
     pub fn load_windows(&self, request: &LoadRequest) -> Vec<WindowLoaded> {
-        let load = |window: &WindowKey| {
-            let facts = self.current.facts_with(&self.halves, window, self.bucket_facts);
-            WindowLoaded { window: window.clone(), entries: facts.iter().map(journal_entry).collect() }
-        };
+        let load = |window: &WindowKey| WindowLoaded { window: window.clone(), entries: self.entries_at_once(window) };
         request.windows.iter().map(load).collect()
     }
 
@@ -179,8 +182,8 @@ impl SimulatedStore {
     }
 
     /// An account's rows in these ranges, and its static `applied`.
-    pub fn account_view(&self, key: &AccountKey, ranges: &Ranges) -> (Option<u64>, Vec<(RowKey, Balance)>) {
-        view(self.current.balances.get(key), ranges)
+    pub fn account_view(&self, key: &AccountKey, ranges: &Ranges) -> View {
+        self.view_at_once(key, ranges)
     }
 
     /// A tenant's roll-up rows of one lane.
@@ -190,13 +193,13 @@ impl SimulatedStore {
     }
 
     /// Launches of a window behind `after` with a sequence up to `upto`, at most `limit`; whether there are more.
-    pub fn launches(&self, window: &WindowKey, after: Option<Place>, upto: u64, limit: usize) -> (Vec<Fact>, bool) {
-        let is_wanted = |fact: &Fact| after.is_none_or(|after| fact.place > after) && fact.place.sequence <= upto;
-        let mut facts = self.current.facts(window, self.bucket_facts);
-        facts.retain(is_wanted);
-        let more = facts.len() > limit;
-        facts.truncate(limit);
-        (facts, more)
+    pub fn launches(&self, window: &WindowKey, after: Option<Place>, upto: u64, limit: usize) -> LaunchesPage {
+        self.launches_at_once(window, Wanted { after, upto, limit })
+    }
+
+    /// How readers read it.
+    pub(crate) fn reading(&self) -> requests::Reading {
+        requests::Reading { mode: self.mode, sizes: self.sizes, moment: MomentRules::new(MOMENT_ATTEMPTS) }
     }
 
     /// Accounts of a tenant behind `after`, at most `limit`.
@@ -289,6 +292,9 @@ impl SimulatedStore {
     }
 }
 
+/// How often rows are read that change meanwhile.
+const MOMENT_ATTEMPTS: usize = 64;
+
 /// After so long a node has synced its commit log.
 pub(crate) const SYNC_PERIOD_MS: u64 = 10_000;
 
@@ -337,20 +343,10 @@ fn rows_loaded<Owner: Clone>(wanted: &RowsWanted<Owner>, stored: Option<&OwnerRo
     RowsLoaded { owner: wanted.owner.clone(), applied: stored.map(|stored| stored.applied), rows }
 }
 
-fn view(stored: Option<&OwnerRows>, ranges: &Ranges) -> (Option<u64>, Vec<(RowKey, Balance)>) {
+fn view(stored: Option<&OwnerRows>, ranges: &Ranges) -> View {
     let Some(stored) = stored else { return (None, Vec::new()) };
     let is_wanted =
         |key: &RowKey| ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start));
     let rows = stored.rows.iter().filter(|(key, _)| is_wanted(key)).map(|(key, balance)| (*key, *balance)).collect();
     (Some(stored.applied), rows)
-}
-
-fn journal_entry(fact: &Fact) -> JournalEntry {
-    JournalEntry {
-        place: fact.place,
-        id_digest: fact.id_digest,
-        content_digest: fact.content_digest,
-        kind: fact.kind,
-        currency: fact.currency,
-    }
 }

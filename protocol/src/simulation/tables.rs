@@ -8,6 +8,7 @@ use crate::{
     commit::{AccountBatch, JournalChunk, Progress, RollupBatch},
     lane::partition_of,
     log::LogMark,
+    store_reading::buckets::BucketRules,
 };
 
 /// One write: everything in it lands at once. Each touches one partition of one table.
@@ -30,7 +31,7 @@ pub enum Put {
 }
 
 /// Facts of a chunk by (bucket, first, last).
-type Chunks = BTreeMap<(u32, Place, Place), Vec<Fact>>;
+pub(crate) type Chunks = BTreeMap<(u32, Place, Place), Vec<Fact>>;
 
 /// Rows of one owner with the static `applied`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,10 @@ pub(crate) struct StoreRules {
     pub(crate) progress_after_rows: bool,
     /// The rows of an account are one batch with their static `applied`.
     pub(crate) account_rows_are_one_batch: bool,
+    /// How a journal's buckets are read.
+    pub(crate) buckets: BucketRules,
+    /// Where chunks are found by their span, those that begin before a place and reach behind it are looked for.
+    pub(crate) seeks_before_the_place: bool,
 }
 
 impl Default for StoreRules {
@@ -77,6 +82,8 @@ impl Default for StoreRules {
             journal_before_rows: true,
             progress_after_rows: true,
             account_rows_are_one_batch: true,
+            buckets: BucketRules::ALL,
+            seeks_before_the_place: true,
         }
     }
 }
@@ -151,20 +158,21 @@ impl Tables {
     /// The union of a window's chunks, in order, without repeats. A reader takes one bucket after the other, as long as what
     /// it has found says that there may be more.
     pub(crate) fn facts(&self, window: &WindowKey, bucket_facts: u64) -> Vec<Fact> {
-        self.facts_with(&Self::default(), window, bucket_facts)
-    }
-
-    /// The same of these tables and others together.
-    pub(crate) fn facts_with(&self, others: &Self, window: &WindowKey, bucket_facts: u64) -> Vec<Fact> {
         let mut union: BTreeMap<Place, Fact> = BTreeMap::new();
         let mut bucket = 0;
         while u64::from(bucket) <= union.len() as u64 / bucket_facts.max(1) {
             let range = (bucket, Place::default(), Place::default())..(bucket + 1, Place::default(), Place::default());
-            let chunks = [self, others].into_iter().filter_map(|tables| tables.journal.get(window));
-            let facts = chunks.flat_map(|chunks| chunks.range(range.clone())).flat_map(|(_, facts)| facts);
-            union.extend(facts.map(|fact| (fact.place, fact.clone())));
+            let chunks = self.journal.get(window).into_iter().flat_map(|chunks| chunks.range(range.clone()));
+            union.extend(chunks.flat_map(|(_, facts)| facts).map(|fact| (fact.place, fact.clone())));
             bucket += 1;
         }
+        union.into_values().collect()
+    }
+
+    /// The union of all of a window's chunks, in order, without repeats.
+    pub(crate) fn all_facts(&self, window: &WindowKey) -> Vec<Fact> {
+        let facts = self.journal.get(window).into_iter().flatten().flat_map(|(_, facts)| facts);
+        let union: BTreeMap<Place, Fact> = facts.map(|fact| (fact.place, fact.clone())).collect();
         union.into_values().collect()
     }
 }

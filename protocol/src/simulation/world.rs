@@ -22,6 +22,7 @@ use super::{
 use crate::{
     notice::{Changed, Notice},
     parked::ParkedMessage,
+    store_reading::buckets::{self, Sizes},
     worker::{Worker, WorkerConfig, config::Bounds},
 };
 
@@ -75,11 +76,13 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let mode = if rng.random_bool(0.35) { StoreMode::Atomic } else { StoreMode::Stepwise };
         let log = Log::new(&mut rng);
+        // A chunk has not more launches than a bucket.
+        let chunk_facts = rng.random_range(1..5);
         let bounds = Bounds {
             batch_rows: rng.random_range(3..12),
-            chunk_facts: rng.random_range(1..5),
+            chunk_facts,
             chunk_bytes: rng.random_range(150..1_000),
-            bucket_facts: rng.random_range(2..6),
+            bucket_facts: rng.random_range(2..6).max(chunk_facts as u64),
             load_windows: rng.random_range(1..4),
         };
         let replays_unheard = mode == StoreMode::Stepwise && rng.random_bool(0.25);
@@ -101,7 +104,8 @@ impl World {
         let drivers = (0..lanes).flat_map(|lane| (0..workers).map(move |_| Driver::new(lane))).collect();
         let is_atomic = mode == StoreMode::Atomic;
         let query = |lane| Query::new(lane, is_atomic, switches.query, switches.reader);
-        let store = SimulatedStore::with_rules(mode, switches.store, bounds.bucket_facts);
+        let sizes = Sizes { bucket_facts: bounds.bucket_facts, chunk_facts, ..buckets::SIZES };
+        let store = SimulatedStore::with_rules(mode, switches.store, sizes);
         Self {
             rng,
             now_ms: 1_000_000,

@@ -51,9 +51,12 @@ const IMPURE_PATHS: &[&str] = &[
 pub const HTTP: &[&str] = &["ingest", "aggregator", "query"];
 const HTTP_MODULE: &str = "src/http";
 
+/// The simulation's oracle, by crate and module: it shares no code with what it judges.
+const ORACLE: (&str, &str) = ("protocol", "src/simulation/oracle");
+
 /// Everything that is wrong with a crate, a sentence each.
 pub fn violations(member: &Member) -> Vec<String> {
-    let checks = [order, owners, purity, http];
+    let checks = [order, owners, purity, http, oracle];
     checks.iter().flat_map(|check| check(member)).collect()
 }
 
@@ -115,6 +118,30 @@ fn http(member: &Member) -> Vec<String> {
     let outside = member.sources.iter().filter(|(file, _)| file.starts_with("src/") && !in_module(file));
     let users = outside.filter(|(_, text)| paths(text).iter().any(|path| is_in(path, "axum")));
     users.map(|(file, _)| format!("{name}/{file}: names axum outside {HTTP_MODULE}")).collect()
+}
+
+fn oracle(member: &Member) -> Vec<String> {
+    let (name, folder) = ORACLE;
+    if member.name != name {
+        return Vec::new();
+    }
+    let root_file = format!("{folder}.rs");
+    let is_in_oracle = |file: &str| file == root_file || file.starts_with(&format!("{folder}/"));
+    let mut found = Vec::new();
+    for (file, text) in member.sources.iter().filter(|(file, _)| is_in_oracle(file)) {
+        // One `super` of the oracle's own file leaves it, and two of the files below do.
+        let leaves = if *file == root_file { "super::" } else { "super::super::" };
+        let is_foreign = |path: &&String| {
+            path.starts_with("crate::")
+                || path.starts_with(leaves)
+                || ORDER.iter().flat_map(|row| *row).any(|root| is_in(path, root))
+        };
+        let paths = paths(text);
+        found.extend(
+            paths.iter().filter(is_foreign).map(|path| format!("{name}/{file}: is the oracle and names {path}")),
+        );
+    }
+    found
 }
 
 /// Whether the path lies in `root`, or is it.

@@ -49,6 +49,20 @@ fn http_stands_in_the_http_modules() {
 }
 
 #[test]
+fn the_oracle_names_nothing_of_what_it_judges() {
+    let (root, below) = ("src/simulation/oracle.rs", "src/simulation/oracle/fold.rs");
+    let own = "use std::collections::BTreeMap;\nuse super::{Day, model::Line};\npub(crate) fn fold() {}";
+    assert_clean(&member("protocol", &[], &[(below, own), (root, "mod fold;\npub(crate) use fold::Truth;")]));
+    assert_clean(&member("protocol", &[], &[("src/simulation/judge.rs", "use ledger::Balance;")]));
+    for source in
+        ["use ledger::Totals;", "use crate::worker::Worker;", "use super::super::judge;", "ledger::opening(a, b)"]
+    {
+        assert_violates(&member("protocol", &[], &[(below, source)]), "is the oracle and names");
+    }
+    assert_violates(&member("protocol", &[], &[(root, "use super::judge;")]), "is the oracle and names");
+}
+
+#[test]
 fn pure_crates_have_no_clock_no_files_and_no_tasks() {
     let harmless = "use std::time::Duration; // std::time::Instant\nfn f() -> &'static str { \"std::fs::read\" }";
     assert_clean(&member("ledger", &["jiff", "proptest"], &[("src/money.rs", harmless)]));

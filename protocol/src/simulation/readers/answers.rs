@@ -1,25 +1,34 @@
 //! Readers, and what they are told.
 
-use ledger::{AccountKey, BusinessDate, Grain, WindowKey};
 use rand::{RngExt, rngs::StdRng};
 
 use super::{
     Moment, Query, Surroundings,
-    fills::{Fill, Read, Value},
+    asked::{Asked, Key, Value, anything, one_day},
+    fills::Fill,
 };
 use crate::{
     notice::Changed,
-    query::{EntryKey, Reading, Stamp},
-    simulation::{Violation, log::Log, log::pick, truth::Truth},
+    query::{Reading, Stamp},
+    simulation::{
+        Violation,
+        judge::{account_key, date_of},
+        log::{Log, pick},
+        oracle::Day,
+    },
 };
+
+/// So many read at once.
+const MOST_FILLS: usize = 6;
 
 impl Query {
     pub(super) fn read(&mut self, rng: &mut StdRng, moment: &Moment<'_>) -> Result<(), Violation> {
         let Moment { now_ms, store, log, .. } = *moment;
-        let truth = &log.truths[usize::from(self.partition)];
-        let Some((account, date)) = truth.some_window(rng) else { return Ok(()) };
-        let key = EntryKey { account, until: date, representation: () };
-        let minimum = self.demand(rng, log);
+        if self.fills.len() == MOST_FILLS {
+            return Ok(());
+        }
+        let Some((key, minimum)) = self.lists.next_page(rng).or_else(|| self.ask(rng, log)) else { return Ok(()) };
+        self.asked_last = Some(key.clone());
         if !self.lane.hears_notices(now_ms) && self.rules.silent_readers_read_progress {
             let ticket = self.lane.begin_progress_read();
             self.lane.finish_progress_read(ticket, store.partition_state(self.partition).progress.as_ref());
@@ -40,7 +49,7 @@ impl Query {
                     self.check_silence(&key, None, ticket.stamp(), moment)?;
                     self.check_completeness(ticket.stamp(), now_ms)?;
                 }
-                self.fills.push(Fill { ticket, minimum, is_believed, read: Read::Nothing });
+                self.fills.push(Fill::new(ticket, minimum, is_believed, store, self.rules));
             }
             Reading::Join(id) => {
                 for fill in self.fills.iter_mut().filter(|fill| fill.ticket.id() == id) {
@@ -50,6 +59,18 @@ impl Query {
             Reading::Wait | Reading::Stopped => {}
         }
         Ok(())
+    }
+
+    /// Something about an account that the log names, and the position demanded.
+    fn ask(&self, rng: &mut StdRng, log: &Log) -> Option<(Key, u64)> {
+        if let Some(key) = self.asked_last.as_ref().filter(|_| rng.random_bool(0.4)) {
+            return Some((key.clone(), self.demand(rng, log)));
+        }
+        let (account, day) = log.truths[usize::from(self.partition)].some_window(rng)?;
+        let day = if rng.random_bool(0.2) { *pick(rng, &log.days) } else { day };
+        let dates: Vec<_> = log.days.iter().map(|day| date_of(*day)).collect();
+        let key = anything(rng, account_key(account).clone(), date_of(day), &dates);
+        Some((key, self.demand(rng, log)))
     }
 
     /// A reader demands nothing, the position that it was told last, or that of some write.
@@ -74,8 +95,8 @@ impl Query {
     /// Every worker has refused, and has said so.
     pub(crate) fn check_refused(&mut self, now_ms: u64, log: &Log) -> Result<(), Violation> {
         let windows: Vec<_> = log.truths[usize::from(self.partition)].touched.values().flatten().collect();
-        let is_served = |(account, date): &&&(AccountKey, BusinessDate)| {
-            let key = EntryKey { account: account.clone(), until: *date, representation: () };
+        let is_served = |(account, day): &&&(usize, Day)| {
+            let key = one_day(account_key(*account).clone(), date_of(*day));
             !matches!(self.lane.read(&key, 0, now_ms), Reading::Stopped)
         };
         match windows.iter().find(is_served) {
@@ -85,12 +106,7 @@ impl Query {
     }
 
     /// Nobody is answered where a worker has said that nothing may be told; everybody else is.
-    fn check_withheld(
-        &self,
-        key: &EntryKey<()>,
-        reading: &Reading<(), Value>,
-        moment: &Moment<'_>,
-    ) -> Result<(), Violation> {
+    fn check_withheld(&self, key: &Key, reading: &Reading<Asked, Value>, moment: &Moment<'_>) -> Result<(), Violation> {
         let is_stopped = matches!(reading, Reading::Stopped);
         let last = self.last_heard.as_ref();
         let is_refused = last.is_some_and(|notice| notice.changed == Changed::Refused);
@@ -111,7 +127,7 @@ impl Query {
     /// While nobody is heard, an answer is as new as the store when it was asked for.
     fn check_silence(
         &self,
-        key: &EntryKey<()>,
+        key: &Key,
         cached: Option<&Value>,
         stamp: Stamp,
         moment: &Moment<'_>,
@@ -150,7 +166,7 @@ impl Query {
     /// An answer is at least as new as demanded, and holds everything up to its position.
     pub(super) fn answer(
         &mut self,
-        key: &EntryKey<()>,
+        key: &Key,
         value: &Value,
         stamp: Stamp,
         minimum: u64,
@@ -165,66 +181,14 @@ impl Query {
             return Err(Violation(format!("a reader who demands {minimum} is told of {what}")));
         }
         self.last_position = self.last_position.max(stamp.position);
-        self.check_value(key, value, stamp, moment)
+        self.check_value(key, value, stamp, moment)?;
+        self.lists.note(key, value, stamp, moment)
     }
 
     /// What is kept holds everything up to the position that it would be answered with.
     pub(super) fn check_cache(&self, stamp: Stamp, moment: &Moment<'_>) -> Result<(), Violation> {
-        let Moment { now_ms, log, surroundings, .. } = *moment;
-        let windows = log.truths[usize::from(self.partition)].touched.values().flatten();
-        for (account, date) in windows.filter(|(account, _)| !surroundings.damaged.contains(account)) {
-            let key = EntryKey { account: account.clone(), until: *date, representation: () };
-            if let Some(value) = self.lane.peek(&key, now_ms) {
-                self.check_value(&key, value, stamp, moment)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_value(
-        &self,
-        key: &EntryKey<()>,
-        value: &Value,
-        stamp: Stamp,
-        moment: &Moment<'_>,
-    ) -> Result<(), Violation> {
-        let Moment { log, surroundings, .. } = *moment;
-        let truth = &log.truths[usize::from(self.partition)];
-        let expected = truth.value(key, value.applied.unwrap_or(0).max(stamp.position));
-        if value.holds(&expected) || (surroundings.has_forgotten && truth.is_between(key, value, stamp.position)) {
-            return Ok(());
-        }
-        let what = format!("{:?} up to {} at {stamp:?}", key.account, key.until);
-        Err(Violation(format!("a reader is told of {what}: {value:?}, the fold says {expected:?}")))
-    }
-}
-
-impl Truth {
-    /// A window that some entry names.
-    fn some_window(&self, rng: &mut StdRng) -> Option<(AccountKey, BusinessDate)> {
-        let touched: Vec<&(AccountKey, BusinessDate)> = self.touched.values().flatten().collect();
-        if touched.is_empty() { None } else { Some((*pick(rng, &touched)).clone()) }
-    }
-
-    /// What an answer up to a sequence holds.
-    fn value(&self, key: &EntryKey<()>, upto: u64) -> Value {
-        let mut rows = self.account_rows(&key.account, upto);
-        rows.retain(|row, _| row.grain == Grain::Day && row.start <= key.until);
-        let (tenant, account) = (key.account.tenant.clone(), key.account.account.clone());
-        let launches = self.launches(&WindowKey { tenant, account, date: key.until }, upto);
-        Value { applied: None, rows, launches }
-    }
-
-    /// Where a store has forgotten rows, what lies above the position may be there in part, because a worker wrote it that
-    /// did not know.
-    fn is_between(&self, key: &EntryKey<()>, value: &Value, position: u64) -> bool {
-        let upto = value.applied.unwrap_or(0).max(position);
-        let versions: Vec<Value> = (position..=upto).map(|upto| self.value(key, upto)).collect();
-        let (Some(least), Some(most)) = (versions.first(), versions.last()) else { return false };
-        let is_fold = |(row, totals)| versions.iter().any(|version| version.rows.get(row) == Some(totals));
-        value.rows.iter().all(is_fold)
-            && least.rows.keys().all(|row| value.rows.contains_key(row))
-            && least.launches.iter().all(|place| value.launches.contains(place))
-            && value.launches.iter().all(|place| most.launches.contains(place))
+        let Moment { now_ms, surroundings, .. } = *moment;
+        let cached = self.lane.cached(now_ms).filter(|(key, _)| !surroundings.damaged.contains(&key.account));
+        cached.into_iter().try_for_each(|(key, value)| self.check_value(&key, value, stamp, moment))
     }
 }

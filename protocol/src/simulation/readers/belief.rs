@@ -103,6 +103,7 @@ impl Query {
 
     pub(super) fn doubt_fills(&mut self) {
         self.fills.iter_mut().for_each(|fill| fill.is_believed = false);
+        self.lists.clear();
     }
 
     /// Ends the doubt where it has to end.

@@ -1,103 +1,128 @@
-//! Reads of the store that take their time: an account's rows in two parts, the journal of the last day after them.
+//! Reads of the store that take their time: anything may happen between two requests.
 
-use std::collections::BTreeMap;
-
-use ledger::{BusinessDate, Grain, Place, RowKey, Totals, WindowKey};
-use rand::{RngExt, rngs::StdRng};
-
-use super::{Moment, Query, ReaderRules};
-use crate::{
-    query::{EntryKey, FillOutcome, FillTicket},
-    simulation::{Violation, store::SimulatedStore},
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
-/// An account's day rows up to some date, and the launches of that date, as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Value {
-    pub(super) applied: Option<u64>,
-    pub(super) rows: BTreeMap<RowKey, Totals>,
-    pub(super) launches: Vec<Place>,
-}
+use rand::{RngExt, rngs::StdRng};
 
-impl Value {
-    /// Rows and launches are these.
-    pub(super) fn holds(&self, other: &Self) -> bool {
-        (&self.rows, &self.launches) == (&other.rows, &other.launches)
-    }
-}
+use super::{
+    Moment, Query, ReaderRules,
+    asked::{Asked, Content, Value, read},
+};
+use crate::{
+    query::{FillOutcome, FillTicket},
+    simulation::{
+        Violation,
+        store::{
+            SimulatedStore,
+            requests::{Answer, Asks, Reading, Request},
+        },
+    },
+    store_reading::moment::MomentRules,
+};
 
 /// A fill in flight, with its readers.
 #[derive(Debug)]
 pub(super) struct Fill {
-    pub(super) ticket: FillTicket<()>,
+    pub(super) ticket: FillTicket<Asked>,
     /// The highest position that its readers demand.
     pub(super) minimum: u64,
     pub(super) is_believed: bool,
-    pub(super) read: Read,
+    read: Read,
 }
 
 /// How far a fill has read.
-#[derive(Clone, Debug)]
-pub(super) enum Read {
-    Nothing,
-    /// The journal, before any row, as no fill may.
-    Journal(Vec<Place>),
-    /// The rows of all days but the last.
-    Earlier(Value),
-    Rows(Value),
+enum Read {
+    Under(Channel, Pin<Box<dyn Future<Output = Value>>>),
     All(Value),
 }
 
-impl Fill {
-    /// Reads on.
-    fn read_on(&mut self, store: &SimulatedStore, is_atomic: bool, rules: ReaderRules) {
-        let key = self.ticket.key().clone();
-        self.read = match std::mem::replace(&mut self.read, Read::Nothing) {
-            Read::Nothing if !rules.journal_after_rows => Read::Journal(self.launches(store, &key, u64::MAX)),
-            Read::Nothing => Read::Earlier(earlier_rows(store, &key)),
-            Read::Journal(launches) => Read::Earlier(Value { launches, ..earlier_rows(store, &key) }),
-            Read::Earlier(before) => {
-                let mut value = rows(store, &key, key.until, key.until);
-                if value.applied != before.applied && rules.one_applied {
-                    Read::Nothing
-                } else {
-                    value.rows.extend(before.rows);
-                    Read::Rows(Value { applied: before.applied, launches: before.launches, ..value })
-                }
-            }
-            Read::Rows(value) => {
-                let upto = if rules.facts_above_are_ignored { self.ticket.upto(value.applied) } else { u64::MAX };
-                let launches = if rules.journal_after_rows {
-                    self.launches(store, &key, upto)
-                } else {
-                    value.launches.iter().copied().filter(|place| place.sequence <= upto).collect()
-                };
-                Read::All(Value { launches, ..value })
-            }
-            Read::All(value) => Read::All(value),
-        };
-        // What is read of a snapshot is read at once.
-        if is_atomic && !matches!(self.read, Read::All(_)) {
-            self.read_on(store, is_atomic, rules);
+impl fmt::Debug for Read {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Under(channel, _) => channel.fmt(formatter),
+            Self::All(value) => value.fmt(formatter),
+        }
+    }
+}
+
+/// The request of a reader that waits, or its answer.
+#[derive(Clone, Debug, Default)]
+struct Channel(Arc<Mutex<Slot>>);
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Nothing,
+    Request(Request),
+    Answer(Answer),
+}
+
+impl Channel {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, store: &SimulatedStore) {
+        let mut slot = self.slot();
+        if let Slot::Request(request) = &*slot {
+            *slot = Slot::Answer(store.answer(request));
         }
     }
 
-    fn launches(&self, store: &SimulatedStore, key: &EntryKey<()>, upto: u64) -> Vec<Place> {
-        let (tenant, account) = (key.account.tenant.clone(), key.account.account.clone());
-        let window = WindowKey { tenant, account, date: key.until };
-        let (facts, _more) = store.launches(&window, None, upto, usize::MAX);
-        facts.into_iter().map(|fact| fact.place).collect()
+    fn take_answer(&self) -> Poll<Answer> {
+        let mut slot = self.slot();
+        match std::mem::take(&mut *slot) {
+            Slot::Answer(answer) => Poll::Ready(answer),
+            waiting => {
+                *slot = waiting;
+                Poll::Pending
+            }
+        }
     }
 }
 
-fn earlier_rows(store: &SimulatedStore, key: &EntryKey<()>) -> Value {
-    rows(store, key, BusinessDate::MIN, key.until.previous().unwrap_or(BusinessDate::MIN))
+impl Asks for Channel {
+    async fn ask(&self, request: Request) -> Answer {
+        *self.slot() = Slot::Request(request);
+        std::future::poll_fn(|_| self.take_answer()).await
+    }
 }
 
-fn rows(store: &SimulatedStore, key: &EntryKey<()>, from: BusinessDate, to: BusinessDate) -> Value {
-    let (applied, rows) = store.account_view(&key.account, &[(Grain::Day, from, to)]);
-    let rows = rows.into_iter().map(|(key, balance)| (key, balance.totals)).collect();
-    Value { applied, rows, launches: Vec::new() }
+impl Fill {
+    pub(super) fn new(
+        ticket: FillTicket<Asked>,
+        minimum: u64,
+        is_believed: bool,
+        store: &SimulatedStore,
+        rules: ReaderRules,
+    ) -> Self {
+        let channel = Channel::default();
+        let reading = store.reading();
+        let moment = MomentRules { one_applied: rules.one_applied, ..reading.moment };
+        let reading = Reading { moment, ..reading };
+        let future = read(channel.clone(), reading, ticket.key().clone(), ticket.stamp(), rules);
+        Self { ticket, minimum, is_believed, read: Read::Under(channel, Box::pin(future)) }
+    }
+
+    /// Reads on; `None` while there is more to read.
+    fn read_on(&mut self, store: &SimulatedStore) -> Option<Value> {
+        let value = match &mut self.read {
+            Read::All(value) => return Some(value.clone()),
+            Read::Under(channel, future) => {
+                channel.answer(store);
+                future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            }
+        };
+        if let Poll::Ready(value) = value {
+            self.read = Read::All(value);
+        }
+        None
+    }
 }
 
 impl Query {
@@ -106,15 +131,18 @@ impl Query {
             return Ok(());
         }
         let index = rng.random_range(0..self.fills.len());
-        let fill = &mut self.fills[index];
-        let Read::All(value) = &fill.read else {
-            fill.read_on(moment.store, self.is_atomic, self.rules);
-            return Ok(());
+        // Often nothing happens between two requests.
+        let value = loop {
+            match self.fills[index].read_on(moment.store) {
+                Some(value) => break value,
+                None if rng.random_bool(0.6) => {}
+                None => return Ok(()),
+            }
         };
-        let value = value.clone();
         let Fill { ticket, minimum, is_believed, .. } = self.fills.swap_remove(index);
         let key = ticket.key().clone();
-        match self.lane.finish_fill(ticket, Some((value.clone(), 100)), moment.now_ms) {
+        let kept = (value.content != Content::Unknown).then(|| (value.clone(), 100));
+        match self.lane.finish_fill(ticket, kept, moment.now_ms) {
             FillOutcome::Answer(stamp) if is_believed => self.answer(&key, &value, stamp, minimum, moment),
             FillOutcome::Answer(_) | FillOutcome::Again => Ok(()),
         }

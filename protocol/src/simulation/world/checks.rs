@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{BusinessDate, Grain};
+use ledger::{Balance, BusinessDate, Grain, RowKey};
 
 use super::{Checked, World};
 use crate::{
     commit::{AccountBatch, RollupBatch},
     lane::partition_of,
     notice::Notice,
-    simulation::{Violation, readers::Query, store::Put, tables::Tables, truth::Truth},
+    simulation::{
+        Violation,
+        judge::{account_of, currency_of, span_of, sums_of},
+        oracle::Truth,
+        readers::Query,
+        store::Put,
+        tables::Tables,
+    },
 };
 
 /// A replay that has fallen silent gives way after five seconds.
@@ -50,8 +57,11 @@ impl World {
         let lane = partition_of(&batch.key, self.log.identity.partitions);
         let whole = Grain::ALL.map(|grain| (grain, BusinessDate::MIN, BusinessDate::MAX));
         let (applied, rows) = self.store.account_view(&batch.key, &whole);
-        let rows: BTreeMap<_, _> = rows.into_iter().map(|(key, balance)| (key, balance.totals)).collect();
-        let expected = self.log.truths[usize::from(lane)].account_rows(&batch.key, applied.unwrap_or(0));
+        let plain =
+            |(key, balance): &(RowKey, Balance)| ((span_of(key), currency_of(key.currency)), sums_of(&balance.totals));
+        let rows: BTreeMap<_, _> = rows.iter().map(plain).collect();
+        let truth = &self.log.truths[usize::from(lane)];
+        let expected = truth.account_rows(account_of(&batch.key), applied.unwrap_or(0));
         if rows == expected {
             return Ok(());
         }

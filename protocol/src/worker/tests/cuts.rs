@@ -78,7 +78,7 @@ proptest! {
         let lines: Vec<String> = posted.iter().map(Posted::line).collect();
         let config = WorkerConfig { commit_launches, memory_bytes, ..WorkerConfig::default() };
         let bounds = Bounds { batch_rows, chunk_facts, load_windows, bucket_facts: 4, ..Bounds::default() };
-        let store = SimulatedStore::with_rules(StoreMode::Atomic, Default::default(), 4);
+        let store = SimulatedStore::new(StoreMode::Atomic);
         let mut alone = Alone::with(config, bounds, store);
         let (mut at, mut sequence) = (0, 0);
         for cut in cuts.iter().cycle() {
