@@ -27,14 +27,13 @@ use protocol::{
     commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded, RowsLoaded},
     log::LogMark,
+    store_reading::page::Wanted,
 };
 use tokio::{sync::Semaphore, task::JoinError};
 
 use self::{config::CALL_TIMEOUT, lifecycle::Lifecycle, opened::Opened};
 pub use self::{config::EmbeddedConfig, folder::EmbeddedFolder};
-use crate::{
-    AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind, page::Wanted,
-};
+use crate::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, StoreErrorKind};
 
 /// The store in a folder. To be used inside a tokio runtime.
 pub struct EmbeddedStore {

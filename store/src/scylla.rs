@@ -24,6 +24,7 @@ use protocol::{
     commit::{Commit, PartitionState},
     load::{LoadRequest, Loaded, RowsLoaded},
     log::LogMark,
+    store_reading::page::Wanted,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -39,10 +40,7 @@ pub use self::{
     config::{ScyllaConfig, ScyllaConsistency},
     schema::{Replication, apply as apply_schema},
 };
-use crate::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError, page::Wanted};
-
-/// Inclusive ranges of row starts by grain.
-type Ranges = [(Grain, BusinessDate, BusinessDate)];
+use crate::{AccountRead, AccountView, GenerationRecord, LaunchesPage, Store, StoreError};
 
 /// The row of the generation table.
 const GENERATION: &str = "saldo";

@@ -1,15 +1,20 @@
 //! Journals: the union of a window's chunks, without repeats. `chunks` has every chunk's digests; its lines stand there, too, if it
 //! is short, and in `lines` otherwise.
 
+use std::ops::ControlFlow;
+
 use fjall::{Readable, Snapshot, UserValue};
 use ledger::WindowKey;
-use protocol::load::{JournalEntry, WindowLoaded};
+use protocol::{
+    load::{JournalEntry, WindowLoaded},
+    store_reading::page::{ChunkFacts, Page, Wanted},
+};
 
 use super::{keys, opened::Opened};
 use crate::{
     LaunchesPage, StoreError,
     encoding::{Damaged, columns, decode_entries},
-    page::{Page, Wanted},
+    page::EncodedChunk,
 };
 
 /// A window's journal without its lines, as a worker loads it.
@@ -37,7 +42,7 @@ pub(super) fn page(opened: &Opened, window: &WindowKey, wanted: Wanted) -> Resul
     let mut prefix = Vec::new();
     keys::window_prefix(&mut prefix, window);
     let mut page = Page::new(wanted);
-    for class in keys::SPAN_CLASSES {
+    for class in keys::SPAN_CLASSES.all() {
         collect_class(opened, &snapshot, &prefix, class, &mut page)?;
     }
     Ok(page.finish())
@@ -51,23 +56,38 @@ fn collect_class(
     page: &mut Page,
 ) -> Result<(), StoreError> {
     let (mut start, mut end) = (prefix.to_vec(), prefix.to_vec());
-    keys::put_class_start(&mut start, class, page.wanted.after.unwrap_or_default());
+    let wanted = *page.wanted();
+    keys::put_class_start(&mut start, class, wanted.after.unwrap_or_default());
     end.push(class + 1);
     for item in snapshot.range(&opened.chunks, start..end) {
         let (key, value) =
-            item.into_inner_if(|key| keys::decode_chunk(key).is_ok_and(|(_, last)| page.wanted.is_behind(last)))?;
-        let (first, _) = keys::decode_chunk(&key)?;
-        if first.sequence > page.wanted.upto || page.is_full_before(first) {
+            item.into_inner_if(|key| keys::decode_chunk(key).is_ok_and(|(_, last)| wanted.is_behind(last)))?;
+        if take(opened, snapshot, &key, value.as_deref(), page)?.is_break() {
             break;
-        }
-        let Some(value) = value else { continue };
-        let (digests, lines) = columns(&value)?;
-        match lines {
-            Some(lines) => page.add(digests, lines)?,
-            None => page.add(digests, &separate_lines(opened, snapshot, &key)?)?,
         }
     }
     Ok(())
+}
+
+/// Takes a chunk, whose value is there if anything of it can be wanted; breaks when none behind it can.
+fn take(
+    opened: &Opened,
+    snapshot: &Snapshot,
+    key: &[u8],
+    value: Option<&[u8]>,
+    page: &mut Page,
+) -> Result<ControlFlow<()>, StoreError> {
+    let chunk = keys::decode_chunk(key)?;
+    let Some(value) = value.filter(|_| !page.ends_before(chunk.0)) else {
+        return page.take(chunk, None::<&dyn ChunkFacts<StoreError>>);
+    };
+    match columns(value)? {
+        (digests, Some(lines)) => page.take(chunk, Some(&EncodedChunk { digests, lines })),
+        (digests, None) => {
+            let lines = separate_lines(opened, snapshot, key)?;
+            page.take(chunk, Some(&EncodedChunk { digests, lines: &lines }))
+        }
+    }
 }
 
 fn separate_lines(opened: &Opened, snapshot: &Snapshot, key: &[u8]) -> Result<UserValue, StoreError> {

@@ -16,12 +16,11 @@
 //! keeps the order of names where one is the beginning of another. Numbers are big-endian; days are shifted so that those
 //! before 1970 come first.
 //!
-//! The **span class** makes a page of a long journal cheap. Chunks of a class cover less than 256^class sequences, so that
-//! those which reach behind a place are found by seeking a little before it, overlapping ones included. A chunk's bucket,
-//! which keeps a CQL partition small, is not needed here.
+//! The **span class** makes a page of a long journal cheap, see [`protocol::store_reading::spans`]. A chunk's bucket, which keeps a CQL
+//! partition small, is not needed here.
 
 use ledger::{Account, AccountKey, BusinessDate, Currency, Digest, Grain, Place, RowKey, Tenant, WindowKey};
-use protocol::commit::JournalChunk;
+use protocol::{commit::JournalChunk, store_reading::spans::SpanClasses};
 
 use crate::encoding::Damaged;
 
@@ -36,7 +35,7 @@ pub(super) const ROW_BYTES: usize = 1 + 4 + 3;
 const PLACE_BYTES: usize = 8 + 4;
 const CHUNK_SUFFIX_BYTES: usize = 1 + 2 * PLACE_BYTES;
 /// Span classes: the bytes of a span that are not zero in front, 0 to 8.
-pub(super) const SPAN_CLASSES: std::ops::RangeInclusive<u8> = 0..=8;
+pub(super) const SPAN_CLASSES: SpanClasses = SpanClasses::of_bits(u8::BITS);
 
 /// A partition's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,25 +172,18 @@ fn put_place(key: &mut Vec<u8>, place: Place) {
     key.extend_from_slice(&place.line.to_be_bytes());
 }
 
-fn span_class(first: Place, last: Place) -> u8 {
-    let span = last.sequence.saturating_sub(first.sequence);
-    u8::try_from((u64::BITS - span.leading_zeros()).div_ceil(u8::BITS)).unwrap_or_default()
-}
-
 /// Appends a chunk to its window's prefix.
 pub(super) fn put_chunk(key: &mut Vec<u8>, chunk: &JournalChunk) {
     let (first, last) = (chunk.first(), chunk.last());
-    key.push(span_class(first, last));
+    key.push(SPAN_CLASSES.class((first, last)));
     put_place(key, first);
     put_place(key, last);
 }
 
 /// Appends the lowest key that a chunk of `class` can have when it reaches `place`.
 pub(super) fn put_class_start(key: &mut Vec<u8>, class: u8, place: Place) {
-    let most_span = 1_u128 << (u32::from(class) * u8::BITS);
-    let earliest = u128::from(place.sequence).saturating_sub(most_span - 1);
     key.push(class);
-    put_place(key, Place { sequence: u64::try_from(earliest).unwrap_or_default(), line: 0 });
+    put_place(key, SPAN_CLASSES.start(class, place));
 }
 
 /// First and last place of a chunk's key.

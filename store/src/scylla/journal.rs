@@ -1,23 +1,26 @@
 //! Journals: the union of a window's chunks, over its buckets.
 //!
-//! [`paging`] decides which buckets and chunks are read; this module reads them from a server.
+//! [`protocol::store_reading::buckets`] decides which buckets and chunks are read; this module reads them from a server.
 //!
 //! A chunk whose write was never acknowledged may be there by half, for a read repairs only the columns that it reads. Such
 //! a chunk is not there: what it holds lies above every position that is claimed.
 
-mod paging;
-
 use ledger::{Place, WindowKey};
-use protocol::load::{JournalEntry, WindowLoaded};
+use protocol::{
+    load::{JournalEntry, WindowLoaded},
+    store_reading::{
+        buckets::{self, Buckets, SIZES, StoredChunk},
+        page::{ChunkFacts, ChunkKey, Wanted},
+    },
+};
 use scylla::{response::query_result::QueryRowsResult, value::CqlDate};
 
-use self::paging::{Buckets, Chunk, ChunkKey, SIZES};
 use super::{
     Connected,
     trouble::unreadable,
     value::{bigint_bound, date, int, place},
 };
-use crate::{LaunchesPage, StoreError, encoding::decode_entries, page::Wanted};
+use crate::{LaunchesPage, StoreError, encoding::decode_entries, page::EncodedChunk};
 
 /// The partition of a bucket of a window.
 type Bucket<'a> = (&'a str, &'a str, CqlDate, i32);
@@ -25,13 +28,13 @@ type Bucket<'a> = (&'a str, &'a str, CqlDate, i32);
 impl Connected {
     /// A window's journal without its lines, as a worker loads it.
     pub(super) async fn load_window(&self, window: &WindowKey) -> Result<WindowLoaded, StoreError> {
-        let entries = paging::load(&OnServer { connected: self, window }, SIZES).await?;
+        let entries = buckets::load(&OnServer { connected: self, window }, SIZES).await?;
         Ok(WindowLoaded { window: window.clone(), entries })
     }
 
     /// A page of a window's launches.
     pub(super) async fn launches_page(&self, window: &WindowKey, wanted: Wanted) -> Result<LaunchesPage, StoreError> {
-        paging::page(&OnServer { connected: self, window }, SIZES, wanted).await
+        buckets::page(&OnServer { connected: self, window }, SIZES, wanted).await
     }
 }
 
@@ -49,6 +52,8 @@ impl OnServer<'_> {
 }
 
 impl Buckets for OnServer<'_> {
+    type Error = StoreError;
+
     async fn first_place(&self, bucket: u32) -> Result<Option<Place>, StoreError> {
         let mut first = None;
         let keep = |rows: &QueryRowsResult| {
@@ -84,7 +89,7 @@ impl Buckets for OnServer<'_> {
         &self,
         bucket: u32,
         (first, last): ChunkKey,
-        take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+        take: impl FnMut(&StoredChunk<'_, StoreError>) -> Result<bool, StoreError> + Send,
     ) -> Result<(), StoreError> {
         let (tenant, account, date, bucket) = self.bucket(bucket);
         let (first, first_line) = (bigint_bound(first.sequence), int(first.line));
@@ -97,7 +102,7 @@ impl Buckets for OnServer<'_> {
         &self,
         bucket: u32,
         after: Place,
-        take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+        take: impl FnMut(&StoredChunk<'_, StoreError>) -> Result<bool, StoreError> + Send,
     ) -> Result<(), StoreError> {
         let (tenant, account, date, bucket) = self.bucket(bucket);
         let values = (tenant, account, date, bucket, bigint_bound(after.sequence), int(after.line));
@@ -118,14 +123,16 @@ impl Buckets for OnServer<'_> {
 
 /// Hands over the chunks of an answer one by one; false as soon as no more are wanted.
 fn each_chunk(
-    mut take: impl FnMut(&Chunk<'_>) -> Result<bool, StoreError> + Send,
+    mut take: impl FnMut(&StoredChunk<'_, StoreError>) -> Result<bool, StoreError> + Send,
 ) -> impl FnMut(&QueryRowsResult) -> Result<bool, StoreError> + Send {
     move |rows| {
         type Columns<'a> = (i64, i32, i64, i32, Option<&'a [u8]>, Option<&'a [u8]>);
         for row in rows.rows::<Columns<'_>>().map_err(unreadable)? {
             let (first, first_line, last, last_line, digests, lines) = row.map_err(unreadable)?;
             let key = (place(first, first_line)?, place(last, last_line)?);
-            if !take(&Chunk { key, columns: digests.zip(lines) })? {
+            let chunk = digests.zip(lines).map(|(digests, lines)| EncodedChunk { digests, lines });
+            let facts = chunk.as_ref().map(|chunk| chunk as &dyn ChunkFacts<StoreError>);
+            if !take(&StoredChunk { key, facts })? {
                 return Ok(false);
             }
         }

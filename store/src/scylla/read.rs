@@ -1,11 +1,15 @@
 //! Reads of rows: for a worker row by row, for readers of one moment.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use ledger::{Account, AccountKey, Balance, BusinessDate, Digest, Grain, RowKey, Tenant};
+use ledger::{Account, AccountKey, BusinessDate, Digest, Grain, Tenant};
 use protocol::{
     commit::{PartitionState, Progress},
     load::{LoadRequest, Loaded, RowsLoaded, RowsWanted},
     log::{LogIdentity, LogMark},
+    store_reading::{
+        Ranges,
+        moment::{self, MomentRules, RowRanges, StampedRow, View},
+    },
 };
 use scylla::{
     response::query_result::QueryRowsResult,
@@ -15,16 +19,13 @@ use scylla::{
 };
 
 use super::{
-    Connected, Ranges,
+    Connected,
     config::{ACCOUNT_BUCKETS, MOMENT_ATTEMPTS, STARTS_AT_ONCE},
     statements::OwnerStatements,
     trouble::unreadable,
     value::{BalanceColumns, balance, date, grain, row_key},
 };
 use crate::{GenerationRecord, StoreError, StoreErrorKind, encoding::Damaged};
-
-/// A row with its key, and the static `applied` that it was read with.
-type Row = (RowKey, Balance, Option<u64>);
 
 impl Connected {
     /// What is stored of a lane. The head is read last: it is written first, so that it is above what was read before.
@@ -124,7 +125,7 @@ impl Connected {
         let months = wanted.months.iter().map(|start| (Grain::Month, *start));
         let lifetime = wanted.lifetime.then_some((Grain::Lifetime, BusinessDate::MIN));
         let starts: Vec<_> = days.chain(months).chain(lifetime).map(|(of, start)| (grain(of), date(start))).collect();
-        let mut rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<StampedRow> = Vec::new();
         for part in starts.chunks(STARTS_AT_ONCE) {
             let values = (tenant.as_str(), second, part);
             self.client.read(&statements.starts, values, |page| take_rows(page, &mut rows)).await?;
@@ -164,36 +165,19 @@ impl Connected {
         self.view(&self.statements.rollup, tenant, i32::from(partition), ranges).await
     }
 
-    /// Rows of one moment: the same static `applied` before, with and behind them all. A batch that lands between is seen
-    /// by that, and everything is read again.
     async fn view(
         &self,
         statements: &OwnerStatements,
         tenant: &Tenant,
-        second: impl SerializeValue + Copy,
+        second: impl SerializeValue + Copy + Send + Sync,
         ranges: &Ranges,
     ) -> Result<View, StoreError> {
-        let mut before = self.applied(statements, tenant, second).await?;
-        for _ in 0..MOMENT_ATTEMPTS {
-            if before.is_none() {
-                return Ok((None, Vec::new()));
-            }
-            let range = |index: usize| self.range(statements, tenant, second, ranges[index]);
-            let found: Vec<Vec<Row>> = self.each(ranges.len(), range).await?;
-            // What was found tells its own moment; that nothing was there at it takes a second look.
-            let after = if found.iter().all(|rows| !rows.is_empty()) {
-                found.iter().flatten().next().map_or(before, |(_, _, applied)| *applied)
-            } else {
-                self.applied(statements, tenant, second).await?
-            };
-            let is_one_moment = after == before && found.iter().flatten().all(|(_, _, applied)| *applied == before);
-            if is_one_moment {
-                return Ok((before, in_order(found)));
-            }
-            before = after;
-        }
-        let message = "these rows change faster than they can be read; a retry helps";
-        Err(StoreError::new(StoreErrorKind::Unavailable, message))
+        let rows = OfOwner { connected: self, statements, tenant, second };
+        let view = moment::view(&rows, ranges, MomentRules::new(MOMENT_ATTEMPTS)).await?;
+        view.ok_or_else(|| {
+            let message = "these rows change faster than they can be read; a retry helps";
+            StoreError::new(StoreErrorKind::Unavailable, message)
+        })
     }
 
     async fn range(
@@ -202,7 +186,7 @@ impl Connected {
         tenant: &Tenant,
         second: impl SerializeValue,
         (of, from, to): (Grain, BusinessDate, BusinessDate),
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<StampedRow>, StoreError> {
         let mut rows = Vec::new();
         if from <= to {
             let values = (tenant.as_str(), second, grain(of), date(from), date(to));
@@ -248,17 +232,28 @@ impl Connected {
     }
 }
 
-/// The static `applied` and the rows of an owner.
-pub(super) type View = (Option<u64>, Vec<(RowKey, Balance)>);
-
-fn in_order(found: Vec<Vec<Row>>) -> Vec<(RowKey, Balance)> {
-    let mut rows: Vec<_> = found.into_iter().flatten().map(|(key, balance, _)| (key, balance)).collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    rows.dedup_by_key(|(key, _)| *key);
-    rows
+/// The rows of an account, or of a tenant's lane, range by range.
+struct OfOwner<'a, Second> {
+    connected: &'a Connected,
+    statements: &'a OwnerStatements,
+    tenant: &'a Tenant,
+    second: Second,
 }
 
-fn take_rows(page: &QueryRowsResult, rows: &mut Vec<Row>) -> Result<bool, StoreError> {
+impl<Second: SerializeValue + Copy + Send + Sync> RowRanges for OfOwner<'_, Second> {
+    type Error = StoreError;
+
+    async fn applied(&self) -> Result<Option<u64>, StoreError> {
+        self.connected.applied(self.statements, self.tenant, self.second).await
+    }
+
+    async fn rows(&self, ranges: &Ranges) -> Result<Vec<Vec<StampedRow>>, StoreError> {
+        let range = |index: usize| self.connected.range(self.statements, self.tenant, self.second, ranges[index]);
+        self.connected.each(ranges.len(), range).await
+    }
+}
+
+fn take_rows(page: &QueryRowsResult, rows: &mut Vec<StampedRow>) -> Result<bool, StoreError> {
     type Columns<'a> = (&'a str, CqlDate, &'a str, CqlVarint, CqlVarint, i64, i64, i64, i32, i64, Option<i64>);
     for row in page.rows::<Columns<'_>>().map_err(unreadable)? {
         let (grain, start, currency, credits, debits, credit_count, debit_count, sequence, line, applied, owner) =

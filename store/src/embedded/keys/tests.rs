@@ -113,7 +113,7 @@ proptest! {
         prop_assert!(key.starts_with(&prefix));
         prop_assert_eq!(decode_chunk(&key), Ok(places));
         let class = key[prefix.len()];
-        prop_assert!(SPAN_CLASSES.contains(&class));
+        prop_assert!(SPAN_CLASSES.all().contains(&class));
         start.extend_from_slice(&prefix);
         put_class_start(&mut start, class, sought);
         if places.1 >= sought {
