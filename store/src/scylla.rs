@@ -4,6 +4,7 @@
 //! names all columns of its row, and may be sent again at any time. Nothing is deleted, and nothing is read in order to be
 //! written: newer stamps win inside the servers.
 
+mod batch_rows;
 mod client;
 mod config;
 mod journal;

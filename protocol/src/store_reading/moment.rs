@@ -14,9 +14,18 @@ pub type View = (Option<u64>, Vec<(RowKey, Balance)>);
 pub trait RowRanges {
     /// Why they cannot be read.
     type Error;
+    /// What the owner's last batch says of its rows.
+    type Batch: Send + Sync;
 
-    /// The static `applied`; `None` where the owner has no rows.
-    fn applied(&self) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send;
+    /// The static `applied` with what the batch that wrote it says of its rows; `None` where the owner has no rows.
+    fn batch(&self) -> impl Future<Output = Result<Option<(u64, Self::Batch)>, Self::Error>> + Send;
+
+    /// Whether `found`, ordered by key, holds the rows of this batch inside of the ranges: a store of several nodes may show
+    /// its `applied` before enough of them have all of it.
+    fn is_whole(&self, applied: u64, batch: &Self::Batch, ranges: &Ranges, found: &[(RowKey, Balance)]) -> bool;
+
+    /// Passes the time until a batch of which some rows are missing may be there; `attempt` counts from 0.
+    fn pause(&self, attempt: usize) -> impl Future<Output = ()> + Send;
 
     /// The rows of each range, in the order of `ranges`.
     fn rows(&self, ranges: &Ranges) -> impl Future<Output = Result<Vec<Vec<StampedRow>>, Self::Error>> + Send;
@@ -39,7 +48,7 @@ impl MomentRules {
 }
 
 /// Rows of one moment: the same static `applied` before, with and behind them all. A batch that lands between is seen by that,
-/// and everything is read again. `None`: they changed each time.
+/// and everything is read again, as it is while rows of the batch are missing. `None`: they changed each time.
 ///
 /// # Errors
 /// The store's own.
@@ -48,24 +57,22 @@ pub async fn view<Rows: RowRanges>(
     ranges: &Ranges,
     rules: MomentRules,
 ) -> Result<Option<View>, Rows::Error> {
-    let mut before = rows.applied().await?;
-    for _ in 0..rules.attempts {
-        if before.is_none() {
-            return Ok(Some((None, Vec::new())));
-        }
+    let mut before = rows.batch().await?;
+    for attempt in 0..rules.attempts {
+        let Some((applied, batch)) = before else { return Ok(Some((None, Vec::new()))) };
         let found = rows.rows(ranges).await?;
         // What was found tells its own moment; that nothing was there at it takes a second look.
-        let tells_its_moment = found.iter().all(|rows| !rows.is_empty());
-        let after = if tells_its_moment {
-            found.iter().flatten().next().map_or(before, |(_, _, applied)| *applied)
-        } else {
-            rows.applied().await?
-        };
-        let is_one_moment = after == before && found.iter().flatten().all(|(_, _, applied)| *applied == before);
-        if is_one_moment || !rules.one_applied {
-            return Ok(Some((before, in_order(found))));
+        let needs_look = found.iter().any(Vec::is_empty);
+        let after = if needs_look { rows.batch().await?.map(|(applied, _)| applied) } else { Some(applied) };
+        let is_one_moment = after == Some(applied) && found.iter().flatten().all(|(_, _, of)| *of == Some(applied));
+        let found = in_order(found);
+        if !rules.one_applied || (is_one_moment && rows.is_whole(applied, &batch, ranges, &found)) {
+            return Ok(Some((Some(applied), found)));
         }
-        before = after;
+        if is_one_moment {
+            rows.pause(attempt).await;
+        }
+        before = rows.batch().await?;
     }
     Ok(None)
 }

@@ -129,6 +129,8 @@ pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often a reader looks again for the rows of one moment while they are being written.
 pub(super) const MOMENT_ATTEMPTS: usize = 64;
+/// Pauses before it does so while some of their batch is missing, in milliseconds: first and longest.
+pub(super) const MOMENT_PAUSES_MS: (u64, u64) = (1, 100);
 /// Bytes that a page of an answer should have.
 pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 /// Rows of the first page of blobs, which may have 256 KiB each.

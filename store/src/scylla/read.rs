@@ -1,7 +1,9 @@
 //! Reads of rows: for a worker row by row, for readers of one moment.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
-use ledger::{Account, AccountKey, BusinessDate, Digest, Grain, Tenant};
+use ledger::{Account, AccountKey, Balance, BusinessDate, Digest, Grain, RowKey, Tenant};
 use protocol::{
     commit::{PartitionState, Progress},
     load::{LoadRequest, Loaded, RowsLoaded, RowsWanted},
@@ -20,7 +22,8 @@ use scylla::{
 
 use super::{
     Connected,
-    config::{ACCOUNT_BUCKETS, MOMENT_ATTEMPTS, STARTS_AT_ONCE},
+    batch_rows::BatchRows,
+    config::{ACCOUNT_BUCKETS, MOMENT_ATTEMPTS, MOMENT_PAUSES_MS, STARTS_AT_ONCE},
     statements::OwnerStatements,
     trouble::unreadable,
     value::{BalanceColumns, balance, date, grain, row_key},
@@ -146,8 +149,23 @@ impl Connected {
         tenant: &Tenant,
         second: impl SerializeValue,
     ) -> Result<Option<u64>, StoreError> {
-        let row = self.first::<(Option<i64>,)>(&statements.applied, (tenant.as_str(), second)).await?;
-        Ok(row.and_then(|(applied,)| applied).map(i64::cast_unsigned))
+        Ok(self.batch(statements, tenant, second).await?.map(|(applied, _)| applied))
+    }
+
+    /// The same with the rows of the owner's last batch.
+    async fn batch(
+        &self,
+        statements: &OwnerStatements,
+        tenant: &Tenant,
+        second: impl SerializeValue,
+    ) -> Result<Option<(u64, BatchRows)>, StoreError> {
+        type Columns = (Option<i64>, Option<Vec<u8>>);
+        let row = self.first::<Columns>(&statements.applied, (tenant.as_str(), second)).await?;
+        let Some((Some(applied), rows)) = row else { return Ok(None) };
+        let applied = applied.cast_unsigned();
+        // Batches of a program before this column named none.
+        let rows = rows.map_or_else(|| Ok(BatchRows::none(applied)), |rows| BatchRows::decode(&rows))?;
+        Ok(Some((applied, rows)))
     }
 
     /// An account's rows.
@@ -242,9 +260,21 @@ struct OfOwner<'a, Second> {
 
 impl<Second: SerializeValue + Copy + Send + Sync> RowRanges for OfOwner<'_, Second> {
     type Error = StoreError;
+    type Batch = BatchRows;
 
-    async fn applied(&self) -> Result<Option<u64>, StoreError> {
-        self.connected.applied(self.statements, self.tenant, self.second).await
+    async fn batch(&self) -> Result<Option<(u64, BatchRows)>, StoreError> {
+        self.connected.batch(self.statements, self.tenant, self.second).await
+    }
+
+    fn is_whole(&self, applied: u64, batch: &BatchRows, ranges: &Ranges, found: &[(RowKey, Balance)]) -> bool {
+        batch.is_of(applied) && batch.is_whole(ranges, found)
+    }
+
+    async fn pause(&self, attempt: usize) {
+        let (first_ms, longest_ms) = MOMENT_PAUSES_MS;
+        let pause_ms =
+            u32::try_from(attempt).ok().and_then(|attempt| first_ms.checked_shl(attempt)).unwrap_or(longest_ms);
+        tokio::time::sleep(Duration::from_millis(pause_ms.clamp(first_ms, longest_ms))).await;
     }
 
     async fn rows(&self, ranges: &Ranges) -> Result<Vec<Vec<StampedRow>>, StoreError> {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use scylla::{
     client::session::Session,
+    errors::{DbError, ExecutionError, RequestAttemptError},
     policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy},
     statement::Statement,
 };
@@ -16,9 +17,14 @@ use super::{
 use crate::{StoreError, StoreErrorKind};
 
 /// The files, by number. Each is applied as a whole, may be applied again, and is never changed once it has been released.
-const FILES: [(i32, &str); 1] = [(1, include_str!("../../schema/001_tables.cql"))];
+const FILES: [(i32, &str); 2] =
+    [(1, include_str!("../../schema/001_tables.cql")), (2, include_str!("../../schema/002_owner_rows.cql"))];
 /// What the services need.
 const VERSION: i32 = FILES[FILES.len() - 1].0;
+/// How a statement begins that adds to a table.
+const ALTER: &str = "ALTER TABLE ";
+/// What Cassandra and ScyllaDB say of a column that is to be added and is there.
+const COLUMN_IS_THERE: [&str; 2] = ["already exists", "existing column"];
 /// The row of the table that says what is applied.
 const NAME: &str = "saldo";
 /// Making tables takes longer than writing rows.
@@ -103,8 +109,11 @@ fn statements(text: &str, keyspace: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
     let statements = code.join("\n");
     let statements = statements.split(';').map(str::trim).filter(|statement| !statement.is_empty());
-    let place = format!("IF NOT EXISTS {keyspace}.");
-    statements.map(|statement| statement.replacen("IF NOT EXISTS ", &place, 1)).collect()
+    let places = ["IF NOT EXISTS ", ALTER].map(|words| (words, format!("{words}{keyspace}.")));
+    let placed = |statement: &str| {
+        places.iter().fold(statement.to_owned(), |text, (words, place)| text.replacen(words, place, 1))
+    };
+    statements.map(placed).collect()
 }
 
 /// All jobs send to the same node: two that make the same table at two nodes of Cassandra would make two.
@@ -118,7 +127,15 @@ async fn run(session: &Session, text: &str) -> Result<(), StoreError> {
     }
     statement.set_is_idempotent(true);
     statement.set_request_timeout(Some(STATEMENT_TIMEOUT));
-    session.query_unpaged(statement, &[]).await.map(drop).map_err(|error| failed(&error))
+    match session.query_unpaged(statement, &[]).await {
+        // Only Cassandra knows how to add a column if it is not there. Another job has added it, or this one, and was not told so.
+        Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, why)))
+            if text.starts_with(ALTER) && COLUMN_IS_THERE.iter().any(|words| why.contains(words)) =>
+        {
+            Ok(())
+        }
+        answer => answer.map(drop).map_err(|error| failed(&error)),
+    }
 }
 
 async fn agree(session: &Session) -> Result<(), StoreError> {
@@ -155,7 +172,8 @@ mod tests {
             let statements = statements(text, "here");
             assert!(!statements.is_empty());
             for statement in statements {
-                assert!(statement.starts_with("CREATE TABLE IF NOT EXISTS here."), "{statement}");
+                let begins = ["CREATE TABLE IF NOT EXISTS here.", "ALTER TABLE here."];
+                assert!(begins.iter().any(|words| statement.starts_with(words)), "{statement}");
                 let small = statement.to_lowercase();
                 for word in ["counter", "materialized", "index", "tablets", "simplestrategy", "default_time_to_live"] {
                     assert!(!small.contains(word), "{word} in {statement}");

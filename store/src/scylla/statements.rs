@@ -146,9 +146,10 @@ impl Preparer<'_> {
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
             ),
             format!(
-                "INSERT INTO {keyspace}.{table} (tenant, {column}, owner_applied) VALUES (?, ?, ?) USING TIMESTAMP ?"
+                "INSERT INTO {keyspace}.{table} (tenant, {column}, owner_applied, owner_rows) \
+                 VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
             ),
-            format!("SELECT owner_applied FROM {keyspace}.{table} WHERE {owner} LIMIT 1"),
+            format!("SELECT owner_applied, owner_rows FROM {keyspace}.{table} WHERE {owner} LIMIT 1"),
             format!(
                 "SELECT {row}, owner_applied FROM {keyspace}.{table} WHERE {owner} AND grain = ? AND start >= ? AND start <= ?"
             ),

@@ -33,7 +33,7 @@ use scylla::{
 };
 
 use super::{
-    Connected,
+    Connected, batch_rows,
     config::ACCOUNT_BUCKETS,
     statements::OwnerStatements,
     value::{bigint, date, grain, int, stamp, varint},
@@ -198,7 +198,11 @@ impl Writer<'_> {
         batch.set_is_idempotent(true);
         batch.append_statement(statements.put_applied.clone());
         let mut values = Vec::with_capacity(rows.len() + 1);
-        values.push(OwnerValues { owner, stamp, put: Put::Applied(bigint(applied)) });
+        values.push(OwnerValues {
+            owner,
+            stamp,
+            put: Put::Applied(bigint(applied), batch_rows::encode(applied, rows)),
+        });
         for (key, balance) in rows {
             batch.append_statement(statements.put_row.clone());
             values.push(OwnerValues { owner, stamp, put: Put::Row(key, balance) });
@@ -250,7 +254,7 @@ struct OwnerValues<'a> {
 }
 
 enum Put<'a> {
-    Applied(i64),
+    Applied(i64, Vec<u8>),
     Row(&'a RowKey, &'a Balance),
 }
 
@@ -280,7 +284,7 @@ impl OwnerValues<'_> {
     ) -> Result<(), SerializationError> {
         let tenant = self.owner.tenant.as_str();
         match &self.put {
-            Put::Applied(applied) => (tenant, second, applied, self.stamp).serialize(context, writer),
+            Put::Applied(applied, rows) => (tenant, second, applied, rows, self.stamp).serialize(context, writer),
             Put::Row(key, Balance { totals, changed, applied }) => (
                 tenant,
                 second,

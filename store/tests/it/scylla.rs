@@ -10,14 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use store::{
-    Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, Store, StoreError, StoreErrorKind, apply_schema,
+    AccountRead, Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, Store, StoreError, StoreErrorKind,
+    apply_schema,
     conformance::{self, Factory, Subject},
 };
 use testkit::{
     CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraCluster, wait_until_async,
 };
 
-use crate::sample::{all_rows, commit};
+use crate::sample::{all_rows, balance, commit};
 
 /// Keyspaces, each used once.
 struct Keyspaces {
@@ -225,3 +226,36 @@ async fn a_guarded_server_is_reached_lost_and_found_again() {
 }
 
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// What a read leaves of a batch at a node that did not have it: the static columns, and the rows that were read. Seen on three
+/// nodes; here they are copied from a keyspace that has the whole batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_batch_is_not_shown() {
+    let server = Cassandra::shared().unwrap();
+    let (whole, half) = (config(&server, "whole"), config(&server, "by_half"));
+    for config in [&whole, &half] {
+        apply_schema(config, &replication()).await.unwrap();
+    }
+    let of_whole = ScyllaStore::connect(whole).await.unwrap();
+    of_whole.commit(of_whole.incarnation(), &commit(2, 100)).await.unwrap();
+    let store = ScyllaStore::connect(half).await.unwrap();
+    store.commit(store.incarnation(), &commit(1, 100)).await.unwrap();
+    let session =
+        ::scylla::client::session_builder::SessionBuilder::new().known_node(server.address()).build().await.unwrap();
+    let owner = "tenant = 'acme' AND account = 'store-0'";
+    let list = format!("SELECT owner_applied, owner_rows FROM whole.balance WHERE {owner} LIMIT 1");
+    let list = session.query_unpaged(list, &[]).await.unwrap().into_rows_result().unwrap();
+    let (applied, rows) = list.single_row::<(i64, Vec<u8>)>().unwrap();
+    let stamp = (1_i64 << 43) + 2;
+    let put = "INSERT INTO by_half.balance (tenant, account, owner_applied, owner_rows) VALUES ('acme', 'store-0', ?, ?) \
+               USING TIMESTAMP ?";
+    session.query_unpaged(put, (applied, rows, stamp)).await.unwrap();
+
+    let error = store.account_view(&all_rows(0)).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
+    let nothing = AccountRead { ranges: Vec::new(), ..all_rows(0) };
+    assert_eq!(store.account_view(&nothing).await.unwrap().applied, Some(2), "rows that are not wanted do not matter");
+    store.commit(store.incarnation(), &commit(2, 100)).await.unwrap();
+    let view = store.account_view(&all_rows(0)).await.unwrap();
+    assert!(view.rows.len() == 3 && view.rows.iter().all(|(_, row)| *row == balance(2)), "{view:?}");
+}

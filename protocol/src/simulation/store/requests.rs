@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use ledger::{AccountKey, BusinessDate, Fact, Grain, Place, WindowKey};
+use ledger::{AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, WindowKey};
 
 use super::{SimulatedStore, StoreMode};
 use crate::{
@@ -113,13 +113,21 @@ struct OfAccount<'a, A> {
 
 impl<A: Asks> RowRanges for OfAccount<'_, A> {
     type Error = Infallible;
+    /// Batches land as a whole here.
+    type Batch = ();
 
-    async fn applied(&self) -> Result<Option<u64>, Infallible> {
+    async fn batch(&self) -> Result<Option<(u64, ())>, Infallible> {
         match self.asks.ask(Request::Applied(self.account.clone())).await {
-            Answer::Applied(applied) => Ok(applied),
+            Answer::Applied(applied) => Ok(applied.map(|applied| (applied, ()))),
             _ => Ok(None),
         }
     }
+
+    fn is_whole(&self, _: u64, (): &(), _: &Ranges, _: &[(RowKey, Balance)]) -> bool {
+        true
+    }
+
+    async fn pause(&self, _: usize) {}
 
     async fn rows(&self, ranges: &Ranges) -> Result<Vec<Vec<StampedRow>>, Infallible> {
         let mut found = Vec::new();
