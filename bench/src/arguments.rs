@@ -70,6 +70,8 @@ pub enum RowName {
     Reads,
     /// From POST to visible, open model
     Visible,
+    /// One tenant's p99 beside another that floods
+    Tenants,
     /// Memory a launch
     Memory,
     /// Over a CQL store: NDJSON bulk over 10,000 accounts
@@ -92,7 +94,9 @@ impl RowName {
     /// Whether it is of a deployment on many machines: a CQL store, several aggregators, a log in three copies.
     fn is_of_cluster(self) -> bool {
         match self {
-            Self::Singles | Self::Bulk | Self::Replay | Self::Reads | Self::Visible | Self::Memory => false,
+            Self::Singles | Self::Bulk | Self::Replay | Self::Reads | Self::Visible | Self::Tenants | Self::Memory => {
+                false
+            }
             Self::CqlBulkMany
             | Self::CqlBulkFew
             | Self::CqlReplay

@@ -62,6 +62,8 @@ pub enum Goal {
     },
     /// At most this.
     AtMost(u64),
+    /// At most so many hundredths of the reference.
+    AtMostHundredthsOfReference(u64),
 }
 
 impl Figure {
@@ -76,6 +78,7 @@ impl Figure {
             Goal::HundredthsOfReference(least) => ratio >= least,
             Goal::AtLeast { figure, hundredths } => self.saldo >= figure && ratio >= hundredths,
             Goal::AtMost(most) => self.saldo <= most,
+            Goal::AtMostHundredthsOfReference(most) => self.ratio().is_some_and(|ratio| ratio <= most),
         })
     }
 }
@@ -129,6 +132,7 @@ fn row(figure: &Figure) -> String {
         Goal::AtLeast { figure, hundredths: 0 } => grouped(figure),
         Goal::AtLeast { figure, hundredths } => format!("{} and {} of it", grouped(figure), decimal(hundredths)),
         Goal::AtMost(most) => format!("at most {}", grouped(most)),
+        Goal::AtMostHundredthsOfReference(most) => format!("at most {} of it", decimal(most)),
     });
     let percentiles = latency.map_or_else(String::new, percentiles);
     format!(

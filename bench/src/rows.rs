@@ -8,6 +8,7 @@ mod post;
 mod reads;
 mod replay;
 mod singles;
+mod tenants;
 mod visible;
 
 use crate::{
@@ -25,6 +26,7 @@ const ROWS: &[(RowName, &str, Row)] = &[
     (RowName::Replay, "replay", replay::run),
     (RowName::Reads, "cached reads", reads::run),
     (RowName::Visible, "POST to visible", visible::run),
+    (RowName::Tenants, "tenants beside each other", tenants::run),
     (RowName::Memory, "memory", memory::run),
     (RowName::CqlBulkMany, "CQL store: bulk over 10,000 accounts", cql::over_many_accounts),
     (RowName::CqlBulkFew, "CQL store: bulk over 100 accounts", cql::over_few_accounts),
