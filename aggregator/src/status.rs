@@ -165,10 +165,10 @@ pub(crate) fn launches(statuses: &Statuses) -> u64 {
 /// Ready while the log is whole and every lane is that is worked on; also where that is none, once it is known.
 pub(crate) fn readiness(statuses: Statuses, log_health: watch::Receiver<LogHealth>) -> Readiness {
     Readiness::new(move || {
-        log_health.borrow().check()?;
         let now = Instant::now();
         let lanes = statuses.all().ok_or("it is not decided yet which partitions to work on")?;
-        lanes.iter().try_for_each(|lane| lane.check(now))
+        lanes.iter().try_for_each(|lane| lane.check(now))?;
+        log_health.borrow().check()
     })
 }
 
