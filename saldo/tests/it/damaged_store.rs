@@ -168,7 +168,7 @@ async fn follow_remedy(data: &Path) -> bool {
         return false;
     }
     let output = process.output();
-    let said = output.lines().find(|line| line.starts_with("error: ")).expect(&output);
+    let said = output.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(said.contains("start again; it is filled again from the log"), "{said}");
     fs::remove_dir_all(place_to_remove(said)).unwrap();
     true
@@ -176,7 +176,7 @@ async fn follow_remedy(data: &Path) -> bool {
 
 /// The folder in "stop Saldo, remove FOLDER and start again".
 fn place_to_remove(said: &str) -> PathBuf {
-    let (_, rest) = said.split_once("stop Saldo, remove ").expect(said);
+    let (_, rest) = said.split_once("stop Saldo, remove ").unwrap();
     PathBuf::from(rest.split_once(" and start again").unwrap().0)
 }
 
