@@ -4,6 +4,7 @@
 //! | what happened | meaning |
 //! |---|---|
 //! | the log answers with a sequence | stored, whichever attempt it answers |
+//! | that sequence was known before the message was sent | the log lost its end: nobody knows |
 //! | it refuses, or has no room | certainly not stored, unless another attempt has no definite answer |
 //! | nobody answers at all | that attempt was certainly not stored; the message is sent again |
 //! | another answer, or none | the attempt may have been stored, now or in a moment; the message is sent again |

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::{Subject, client::PublishErrorKind as SendErrorKind};
 use futures_util::StreamExt;
-use protocol::{
-    high_water::WentBack,
-    publishing::{Answer, End, OnItsWay, Outstanding, Patience},
-};
+use protocol::publishing::{Answer, End, OnItsWay, Outstanding, Patience};
 use retry::Backoff;
 use tokio::{
     sync::watch,
@@ -61,8 +58,6 @@ struct Sending {
     /// Given back when the message has its outcome, or is in trouble.
     turn: Option<Turn>,
     message: Message,
-    /// How far the log was known to reach before the first attempt.
-    known: u64,
     pause: Backoff,
     last_trouble: String,
 }
@@ -192,11 +187,10 @@ impl Lane {
         let sending = Sending {
             turn,
             message: Message::pack(self.partition, self.log.stream_name(), batches, &mut self.spares),
-            known: self.log.high_water().known(),
             pause: Backoff::new(AGAIN_INITIAL_MS, AGAIN_MAX_MS),
             last_trouble: "no acknowledgement in time".to_owned(),
         };
-        let message = self.in_flight.begin(sending, self.now_ms());
+        let message = self.in_flight.begin(sending, self.log.high_water().known(), self.now_ms());
         self.send_or_end(message).await;
         true
     }
@@ -252,20 +246,12 @@ impl Lane {
             text.clone_into(&mut sending.last_trouble);
             sending.next_pause_ms()
         };
-        let ended = number.and_then(|number| self.in_flight.answered(number, answer, now_ms, pause_ms));
-        let Some((message, end)) = ended else { return };
-        match self.check_sequence(answer, message.message.known) {
-            Ok(()) => self.end(message, end, &text),
-            // Its position was given out before: nobody must be told that it is this message's.
-            Err(went_back) => self.end(message, End::Failed(PublishErrorKind::Unknown), &went_back.to_string()),
-        }
-    }
-
-    /// Whether the sequence of a message that the log did not have before lies above all that were known before it was sent.
-    fn check_sequence(&self, answer: Answer, known: u64) -> Result<(), WentBack> {
-        match answer {
-            Answer::Stored { sequence, duplicate: false } => self.log.high_water().stored(sequence, known),
-            _ => Ok(()),
+        let high_water = self.log.high_water();
+        let ended = number.and_then(|number| self.in_flight.answered(number, answer, high_water, now_ms, pause_ms));
+        if let Some((message, end)) = ended {
+            let went_back = high_water.went_back().filter(|_| matches!(answer, Answer::Stored { .. }));
+            let why = went_back.map_or(text, |went_back| went_back.to_string());
+            self.end(message, end, &why);
         }
     }
 

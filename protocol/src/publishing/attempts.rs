@@ -1,6 +1,7 @@
 //! The attempts to send one message.
 
 use super::{Answer, End, Patience, PublishFailure, PublishingRules};
+use crate::high_water::HighWater;
 
 /// What is known of the attempts to send one message, and when something must be done about it.
 #[derive(Clone, Debug)]
@@ -9,6 +10,8 @@ pub struct Attempts {
     rules: PublishingRules,
     started_ms: u64,
     due_ms: u64,
+    /// How far the log was known to reach before the first attempt.
+    known: u64,
     /// Attempts that left.
     left: u32,
     /// Attempts that left and have no definite answer: while there are any, the message may be on the log.
@@ -25,14 +28,15 @@ pub struct Overdue {
 }
 
 impl Attempts {
-    /// None so far.
-    pub fn new(now_ms: u64, patience: Patience) -> Self {
+    /// None so far; the log is `known` to reach to this sequence.
+    pub fn new(now_ms: u64, known: u64, patience: Patience) -> Self {
         let give_up_after_ms = patience.give_up_after_ms.max(patience.ack_timeout_ms);
         Self {
             patience: Patience { give_up_after_ms, ..patience },
             rules: PublishingRules::default(),
             started_ms: now_ms,
             due_ms: now_ms.saturating_add(patience.ack_timeout_ms),
+            known,
             left: 0,
             unclear: 0,
         }
@@ -62,8 +66,18 @@ impl Attempts {
 
     /// What an answer to one of the attempts means for the message; `None` when it is to be sent again, which is due after
     /// the pause that is asked for only then.
-    pub fn answered(&mut self, answer: Answer, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> Option<End> {
+    pub fn answered(
+        &mut self,
+        answer: Answer,
+        high_water: &HighWater,
+        now_ms: u64,
+        pause_ms: impl FnOnce() -> u64,
+    ) -> Option<End> {
         match answer {
+            // Its position was given out before: nobody must be told that it is this message's.
+            Answer::Stored { sequence, duplicate: false } if high_water.stored(sequence, self.known).is_err() => {
+                return Some(End::Failed(PublishFailure::Unknown));
+            }
             // After several attempts the one before is most likely our own, whose answer was lost.
             Answer::Stored { sequence, duplicate } => {
                 return Some(End::Stored { sequence, duplicate: duplicate && self.left == 1 });

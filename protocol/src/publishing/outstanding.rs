@@ -1,6 +1,7 @@
 //! The messages of one partition that are on their way.
 
 use super::{Answer, Attempts, End, Patience, PublishingRules};
+use crate::high_water::HighWater;
 
 /// A message that has no end yet.
 #[derive(Debug)]
@@ -55,10 +56,12 @@ impl<M> Outstanding<M> {
         self.messages.iter().map(|message| message.attempts.due_ms()).min()
     }
 
-    /// Gives a new message its number. It is sent next, and [kept](Self::keep) until it has its end.
-    pub fn begin(&mut self, message: M, now_ms: u64) -> OnItsWay<M> {
+    /// Gives a new message its number, when the log is `known` to reach to this sequence. It is sent next, and
+    /// [kept](Self::keep) until it has its end.
+    pub fn begin(&mut self, message: M, known: u64, now_ms: u64) -> OnItsWay<M> {
         self.begun += 1;
-        OnItsWay { number: self.begun, attempts: Attempts::new(now_ms, self.patience).with_rules(self.rules), message }
+        let attempts = Attempts::new(now_ms, known, self.patience).with_rules(self.rules);
+        OnItsWay { number: self.begun, attempts, message }
     }
 
     /// Waits for answers to this one.
@@ -72,13 +75,14 @@ impl<M> Outstanding<M> {
         &mut self,
         number: u64,
         answer: Answer,
+        high_water: &HighWater,
         now_ms: u64,
         pause_ms: impl FnOnce(&mut M) -> u64,
     ) -> Option<(OnItsWay<M>, End)> {
         let is_named = |message: &OnItsWay<M>| message.number == number || !self.rules.answers_by_number;
         let index = self.messages.iter().position(is_named)?;
         let OnItsWay { attempts, message, .. } = &mut self.messages[index];
-        let end = attempts.answered(answer, now_ms, || pause_ms(message))?;
+        let end = attempts.answered(answer, high_water, now_ms, || pause_ms(message))?;
         Some((self.messages.remove(index), end))
     }
 

@@ -8,7 +8,8 @@
 //! | whenever | must hold |
 //! |---|---|
 //! | a post is answered 201 | exactly that launch stands, or stood until the log lost it, at the position |
-//! | it is answered 200 or 409 | the same launch, or one of the same id with other content, stands there; of what the log has lost, only as long as the process has not noticed |
+//! | it is answered 200 or 409 | the same launch, or one of the same id with other content, stands there; of what the log has lost, only until the process looked at a log that is another, or shorter than what it knew |
+//! | a message is stored at a position that was told before it was made | nobody is told that it is this message's |
 //! | a publish is said not to be sent | nothing of it is ever stored |
 //! | a launch is claimed | the answer is the first place that the process knows of its id |
 //! | an id came through one process only, which knows all of it | a 201 is for what counts |
@@ -54,8 +55,14 @@ pub(crate) struct SurroundingRules {
     pub(crate) broken_off_claims_end: bool,
     /// Unknown outcomes are forgotten when their time is over.
     pub(crate) sweeps: bool,
-    /// Nothing is answered from what was known of another log.
+    /// Nothing is answered from what was known of another log, or of one that lost its end.
     pub(crate) another_log_stops_posts: bool,
+    /// What the log acknowledges is compared with how far it was known to reach.
+    pub(crate) acknowledgements_are_compared: bool,
+    /// So is its end.
+    pub(crate) ends_are_compared: bool,
+    /// Nothing is answered on a new connection before the log was looked at.
+    pub(crate) looks_before_answering: bool,
     /// Who reads checks, whenever the consumer is made anew, that the log holds what was handed out last.
     pub(crate) readers_check_the_log: bool,
 }
@@ -67,6 +74,9 @@ impl Default for SurroundingRules {
             broken_off_claims_end: true,
             sweeps: true,
             another_log_stops_posts: true,
+            acknowledgements_are_compared: true,
+            ends_are_compared: true,
+            looks_before_answering: true,
             readers_check_the_log: true,
         }
     }

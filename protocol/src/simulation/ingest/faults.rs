@@ -9,7 +9,7 @@ use super::{
     readers::Reader,
     world::World,
 };
-use crate::publishing::Answer;
+use crate::publishing::{Answer, End};
 
 impl World {
     /// A message arrives at the broker, or is lost on the way; so is its answer.
@@ -43,8 +43,23 @@ impl World {
         if process.sender != sender || !process.is_running || !process.is_connected {
             return Ok(());
         }
+        let rules = self.switches.surroundings;
         let publisher = &mut process.publishers[usize::from(partition)];
-        let ended = publisher.answered(&mut self.rng, number, answer, self.now_ms);
+        let ended = publisher.answered(&mut self.rng, (number, answer), &process.high_water, self.now_ms);
+        let is_stored = ended.iter().any(|(_, end)| matches!(end, End::Stored { .. }));
+        let fresh = match answer {
+            Answer::Stored { sequence, duplicate: false } if is_stored => Some(sequence),
+            _ => None,
+        };
+        if let Some(sequence) = fresh {
+            process.knowledge.saw(sequence);
+        }
+        if process.high_water.went_back().is_some() {
+            process.stop_answering(rules);
+        }
+        for (batch, sequence) in ended.iter().filter_map(|(batch, _)| Some((batch, fresh?))) {
+            self.check_told_once(sender, batch, sequence)?;
+        }
         ended.iter().try_for_each(|(batch, end)| self.end_batch(sender, batch, *end))
     }
 
@@ -101,6 +116,7 @@ impl World {
             return;
         }
         self.processes[process].is_connected = true;
+        self.processes[process].has_looked = false;
         let Self { rng, network, processes, now_ms, .. } = self;
         let Process { sender, publishers, .. } = &mut processes[process];
         let connection = super::publisher::Connection { sender: *sender, is_up: true, now_ms: *now_ms };

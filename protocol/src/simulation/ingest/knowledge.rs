@@ -13,11 +13,21 @@ use crate::deduplication::Claim;
 pub(super) struct Knowledge {
     /// By id: sequences and contents.
     places: BTreeMap<u8, BTreeSet<(u64, u8)>>,
+    /// How far the log was seen to reach.
+    highest: u64,
 }
 
 impl Knowledge {
     pub(super) fn learn(&mut self, launch: Launch, sequence: u64) {
         self.places.entry(launch.id).or_default().insert((sequence, launch.content));
+    }
+
+    pub(super) fn saw(&mut self, sequence: u64) {
+        self.highest = self.highest.max(sequence);
+    }
+
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
     }
 
     pub(super) fn forget(&mut self) {

@@ -87,8 +87,12 @@ impl World {
     /// Claims launches for one flight, and publishes what is new.
     fn book(&mut self, posts: Vec<Post>, breaks_off: bool) -> Checked {
         let Some(Post { sender, .. }) = posts.first().cloned() else { return Ok(()) };
-        let stops = self.switches.surroundings.another_log_stops_posts;
-        if self.processes[sender.process].noticed.is_some() && stops {
+        let process = &mut self.processes[sender.process];
+        let waits = !process.has_looked && self.switches.surroundings.looks_before_answering;
+        if !process.has_looked && !waits && process.is_connected {
+            process.could_see(&self.broker, self.happening);
+        }
+        if process.has_stopped || waits {
             return posts.iter().try_for_each(|post| self.answer(post, Verdict::Unavailable));
         }
         let is_bulk = posts.len() > 1;
@@ -136,7 +140,7 @@ impl World {
         let Some(id) = id else { return violation("a launch has no name".to_owned()) };
         self.batches += 1;
         let partition = usize::from(launches[0].partition(self.partitions));
-        let batch = Batch { number: self.batches, flight, launches, id };
+        let batch = Batch { number: self.batches, begun: self.happening, flight, launches, id };
         if self.processes[sender.process].publishers[partition].takes(&batch) {
             return Ok(());
         }
@@ -201,7 +205,8 @@ impl World {
         let noticed = self.processes[post.sender.process].noticed.unwrap_or(0).min(post.begun);
         let is_true = match verdict {
             Verdict::Accepted(sequence) => {
-                self.broker.stands(sequence, post.begun, |standing| standing == launch) && self.counts(post)
+                let is_stored = self.broker.stands(sequence, post.begun, |standing| standing == launch);
+                is_stored && self.counts(post)
             }
             Verdict::Duplicate(sequence) => self.broker.stands(sequence, noticed, |standing| standing == launch),
             Verdict::Conflict(sequence) => {
@@ -212,6 +217,17 @@ impl World {
         };
         self.last_verdict = Some(verdict);
         if is_true { Ok(()) } else { violation(format!("{post:?} is answered {verdict:?}, which is not so")) }
+    }
+
+    /// A position of a message that is stored just now must not have been told of another one before the batch was made.
+    pub(super) fn check_told_once(&mut self, sender: Sender, batch: &Batch, sequence: u64) -> Checked {
+        let Some(serial) = self.broker.serial_at(sequence) else { return Ok(()) };
+        let happening = self.happening;
+        let (told, when) = *self.told.entry((sender, sequence)).or_insert((serial, happening));
+        if told == serial || when >= batch.begun {
+            return Ok(());
+        }
+        violation(format!("the position {sequence} of batch {} was told of another message", batch.number))
     }
 
     /// Whether an accepted launch is what counts of its id, if that can be asked of a process: all that was ever posted of

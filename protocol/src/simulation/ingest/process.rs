@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    IngestSwitches,
+    IngestSwitches, SurroundingRules,
     broker::Broker,
     knowledge::Knowledge,
     launch::{Launch, Number},
     network::Sender,
     publisher::{Connection, Publisher},
 };
-use crate::deduplication::{Claim, Held, Settlement, Shard};
+use crate::{
+    deduplication::{Claim, Held, Settlement, Shard},
+    high_water::HighWater,
+};
 
 /// As in the service.
 pub(super) const UNKNOWN_TTL_MS: u64 = 120_000;
@@ -39,7 +42,12 @@ pub(super) struct Process {
     unknown: usize,
     /// The log that it was started with.
     incarnation: u64,
-    /// When it saw that the log is another: a number of a happening.
+    pub(super) high_water: HighWater,
+    /// It has looked at the log since it was connected.
+    pub(super) has_looked: bool,
+    /// It answers nothing more.
+    pub(super) has_stopped: bool,
+    /// When it could see that the log is another, or lost what it knew of: a number of a happening.
     pub(super) noticed: Option<u64>,
 }
 
@@ -56,6 +64,9 @@ impl Process {
             message.launches.iter().map(move |launch| (*launch, sequence)).collect::<Vec<_>>()
         };
         let publisher = |partition| Publisher::new(partition, most_in_flight, switches);
+        let (high_water, mut knowledge) = (HighWater::default(), Knowledge::default());
+        high_water.saw(broker.end());
+        knowledge.saw(broker.end());
         Self {
             sender,
             is_running: true,
@@ -65,10 +76,13 @@ impl Process {
             flights: 0,
             publishers: (0..partitions).map(publisher).collect(),
             warming: broker.messages.iter().flat_map(of).collect(),
-            knowledge: Knowledge::default(),
+            knowledge,
             memory,
             unknown: 0,
             incarnation: broker.incarnation,
+            high_water,
+            has_looked: false,
+            has_stopped: false,
             noticed: None,
         }
     }
@@ -130,14 +144,28 @@ impl Process {
         self.knowledge.learn(launch, sequence);
     }
 
-    /// Looks at the log. Another one is noticed; what was known is of no use then.
-    pub(super) fn look(&mut self, broker: &Broker, happening: u64, stops_posts: bool) {
+    /// Looks at the log. What was known of another one, or of one that lost its end, is of no use.
+    pub(super) fn look(&mut self, broker: &Broker, happening: u64, rules: SurroundingRules) {
         self.publishers.iter_mut().for_each(Publisher::probe);
-        if broker.incarnation == self.incarnation || self.noticed.is_some() {
-            return;
+        self.could_see(broker, happening);
+        self.has_looked = true;
+        let known = self.high_water.known();
+        let is_short = rules.ends_are_compared && self.high_water.ends_at(broker.end(), known).is_err();
+        if is_short || broker.incarnation != self.incarnation || self.high_water.went_back().is_some() {
+            self.stop_answering(rules);
         }
-        self.noticed = Some(happening);
-        if stops_posts {
+    }
+
+    /// Naively: whether who looks at the log now sees that it is another, or shorter than what was acknowledged.
+    pub(super) fn could_see(&mut self, broker: &Broker, happening: u64) {
+        if broker.incarnation != self.incarnation || broker.end() < self.knowledge.highest() {
+            self.noticed.get_or_insert(happening);
+        }
+    }
+
+    pub(super) fn stop_answering(&mut self, rules: SurroundingRules) {
+        if rules.another_log_stops_posts && !self.has_stopped {
+            self.has_stopped = true;
             self.shard.forget();
             self.knowledge.forget();
             self.warming.clear();

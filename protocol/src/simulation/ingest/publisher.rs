@@ -9,7 +9,10 @@ use super::{
     launch::Launch,
     network::{Network, Request, Sender},
 };
-use crate::publishing::{Answer, End, MessageId, OnItsWay, Outstanding, Patience, PublishFailure, message_id};
+use crate::{
+    high_water::HighWater,
+    publishing::{Answer, End, MessageId, OnItsWay, Outstanding, Patience, PublishFailure, message_id},
+};
 
 /// As in the service.
 pub(super) const PATIENCE: Patience = Patience { ack_timeout_ms: 2_000, give_up_after_ms: 10_000 };
@@ -20,6 +23,8 @@ const MAX_BATCHES: usize = 3;
 pub(super) struct Batch {
     /// Of all that were ever made.
     pub(super) number: u64,
+    /// When it was made: a number of a happening.
+    pub(super) begun: u64,
     /// What its launches are claimed for.
     pub(super) flight: u64,
     pub(super) launches: Vec<Launch>,
@@ -72,12 +77,12 @@ impl Publisher {
     }
 
     /// Sends what waits as one message.
-    pub(super) fn send_next(&mut self, rng: &mut StdRng, network: &mut Network, connection: Connection) {
+    pub(super) fn send_next(&mut self, rng: &mut StdRng, network: &mut Network, connection: Connection, known: u64) {
         if self.waiting.is_empty() || self.outstanding.len() >= self.most_in_flight {
             return;
         }
         let count = rng.random_range(1..=MAX_BATCHES).min(self.waiting.len());
-        let message = self.outstanding.begin(self.waiting.drain(..count).collect(), connection.now_ms);
+        let message = self.outstanding.begin(self.waiting.drain(..count).collect(), known, connection.now_ms);
         self.send(rng, network, connection, message);
     }
 
@@ -110,8 +115,14 @@ impl Publisher {
         }
     }
 
-    pub(super) fn answered(&mut self, rng: &mut StdRng, number: u64, answer: Answer, now_ms: u64) -> Ended {
-        let ended = self.outstanding.answered(number, answer, now_ms, |_| pause_ms(rng));
+    pub(super) fn answered(
+        &mut self,
+        rng: &mut StdRng,
+        (number, answer): (u64, Answer),
+        high_water: &HighWater,
+        now_ms: u64,
+    ) -> Ended {
+        let ended = self.outstanding.answered(number, answer, high_water, now_ms, |_| pause_ms(rng));
         let Some((message, end)) = ended else { return Vec::new() };
         if matches!(end, End::Stored { .. }) {
             self.is_cut_off = false;

@@ -38,6 +38,11 @@ const MUTATIONS: &[Mutation] = &[
     ("a message's id covers the content", |switches| switches.surroundings.message_id_covers_content = false),
     ("the claims of what breaks off end", |switches| switches.surroundings.broken_off_claims_end = false),
     ("unknown outcomes are swept", |switches| switches.surroundings.sweeps = false),
+    ("acknowledgements are compared", |switches| switches.surroundings.acknowledgements_are_compared = false),
+    ("ends are compared", |switches| switches.surroundings.ends_are_compared = false),
+    ("nothing is answered before the log was looked at", |switches| {
+        switches.surroundings.looks_before_answering = false;
+    }),
     ("another log stops posts", |switches| switches.surroundings.another_log_stops_posts = false),
     ("readers check the log", |switches| switches.surroundings.readers_check_the_log = false),
 ];

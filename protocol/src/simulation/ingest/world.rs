@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) posted_by: BTreeMap<u8, BTreeSet<Sender>>,
     /// When the outcome of a launch of an id was first unknown.
     pub(super) unknown_since: BTreeMap<u8, u64>,
+    /// By process and sequence: the message whose position was told, and when.
+    pub(super) told: BTreeMap<(Sender, u64), (u64, u64)>,
     pub(super) batches: u64,
     /// Each id comes to one process only.
     pub(super) by_id: bool,
@@ -91,6 +93,7 @@ impl World {
             last_verdict: None,
             posted_by: BTreeMap::new(),
             unknown_since: BTreeMap::new(),
+            told: BTreeMap::new(),
             batches: 0,
             by_id: rng.random_bool(0.5),
             may_crash: rng.random_bool(0.6),
@@ -154,7 +157,7 @@ impl World {
             530..560 if self.broker.is_away => self.come_back(),
             530..600 if !is_running => self.start(process),
             530..600 => self.connect(process),
-            600..605 if self.processes[process].noticed.is_some() => {
+            600..605 if self.processes[process].has_stopped => {
                 self.stop(process)?;
                 self.start(process);
             }
@@ -180,14 +183,17 @@ impl World {
         let (sender, connection) = (process.sender, process.connection(now_ms));
         let partition = self.rng.random_range(0..process.publishers.len());
         match self.rng.random_range(0..10) {
-            0..4 => process.publishers[partition].send_next(&mut self.rng, &mut self.network, connection),
+            0..4 => {
+                let known = if surroundings.acknowledgements_are_compared { process.high_water.known() } else { 0 };
+                process.publishers[partition].send_next(&mut self.rng, &mut self.network, connection, known);
+            }
             4..7 => {
                 let ended = process.publishers[partition].on_time(&mut self.rng, &mut self.network, connection);
                 ended.iter().try_for_each(|(batch, end)| self.end_batch(sender, batch, *end))?;
             }
             7 if surroundings.sweeps => process.sweep(now_ms),
             8 => process.warm(),
-            9 if process.is_connected => process.look(&self.broker, happening, surroundings.another_log_stops_posts),
+            9 if process.is_connected => process.look(&self.broker, happening, surroundings),
             _ => {}
         }
         Ok(())
@@ -240,7 +246,7 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         let has_read = self.readers.iter().all(|reader| reader.is_settled(&self.broker));
-        let is_idle = |process: &Process| process.is_idle() && process.warming.is_empty();
+        let is_idle = |process: &Process| process.is_idle() && process.has_looked && process.warming.is_empty();
         let is_silent = self.network.requests.is_empty() && self.network.replies.is_empty();
         has_read && is_silent && self.posts.is_empty() && self.processes.iter().all(is_idle)
     }
