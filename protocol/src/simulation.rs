@@ -10,7 +10,7 @@
 //! | progress lands | every bad line up to there is parked |
 //! | a checkpoint lands | a crash of every node at once would leave everything up to there |
 //! | a worker that knows the store's state notifies | everything up to there is stored, every account touched is listed |
-//! | a reader is answered | the answer holds every entry up to the position that it claims, and not less than demanded: openings, days, lifetimes and pages of launches are exactly what one prefix of the log comes to |
+//! | a reader is answered | the answer holds every entry up to the position that it claims, and not less than demanded; days, openings, lifetimes and pages are what one prefix of the log comes to |
 //! | a list was read to its end, page by page | it has every launch up to its first position once, in order |
 //! | a reader is told that an answer is complete | nothing was known to wait in the log |
 //! | a day's row is damaged in the store | its account is stopped before anything wrong is written, the others go on |
