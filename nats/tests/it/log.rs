@@ -89,7 +89,7 @@ async fn another_number_of_partitions_is_refused_with_the_remedy() {
     let error = Log::ensure(&connect(&server).await, &settings(5)).await.unwrap_err();
     assert_eq!(error, LogError::OtherPartitions { wanted: 5, found: 4 });
     assert!(!error.retry_helps());
-    assert!(error.to_string().contains("configure 4"), "{error}");
+    assert!(error.to_string().contains("ask for 4"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

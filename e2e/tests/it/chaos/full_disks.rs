@@ -29,6 +29,8 @@ const WATCHED: &str = "/v1/accounts/store-0/balance";
 const TIMES: u8 = 2;
 /// Makes room without taking anything away.
 const ENLARGED_BY_MEBIBYTES: u32 = 16;
+/// A disk that a log may lie on: the bound that a start chooses leaves at least 64 MiB of it free.
+const LOG_DISK_MEBIBYTES: u32 = 128;
 /// The log's first bound, and what it is raised to: by an operator, then at a start.
 const BOUND_BYTES: u32 = 2 * 1024 * 1024;
 /// A bulk that brings the bound near.
@@ -70,14 +72,13 @@ pub async fn under_the_store(seed: u64) -> anyhow::Result<Report> {
 
 /// The log's disk is full: posts are answered 503, reads go on, and with room nats-server is started anew.
 pub async fn under_the_log(seed: u64) -> anyhow::Result<Report> {
-    let stage = on_small_disk(SmallDisk { part: "nats", mebibytes: 48, kind: Kind::Memory }).await?;
+    let stage = on_small_disk(SmallDisk { part: "nats", mebibytes: LOG_DISK_MEBIBYTES, kind: Kind::Memory }).await?;
     fill_where_the_log_is(stage, seed).await
 }
 
 /// One disk for everything, as `saldo up` has it by default, and somebody else fills it.
 pub async fn under_everything(seed: u64) -> anyhow::Result<Report> {
-    // The bound that a start chooses leaves at least 64 MiB free.
-    let stage = on_small_disk(SmallDisk { part: "", mebibytes: 128, kind: Kind::Memory }).await?;
+    let stage = on_small_disk(SmallDisk { part: "", mebibytes: LOG_DISK_MEBIBYTES, kind: Kind::Memory }).await?;
     fill_where_the_log_is(stage, seed).await
 }
 
