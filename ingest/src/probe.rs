@@ -138,7 +138,7 @@ impl Probe {
         }
         judged?;
         let usage = timeout(PATIENCE, self.log.usage()).await.map_err(silent)?;
-        has_room(&self.log, usage.map_err(|error| error.to_string())?)?;
+        has_room(usage.map_err(|error| error.to_string())?)?;
         stores(&self.log)
     }
 
@@ -166,19 +166,11 @@ fn stores(log: &Log) -> Result<(), String> {
     }
 }
 
-fn has_room(log: &Log, usage: LogUsage) -> Result<(), String> {
+fn has_room(usage: LogUsage) -> Result<(), String> {
     match u64::try_from(usage.max_bytes) {
         Ok(max_bytes) if usage.bytes.saturating_add(LEAST_ROOM_BYTES) > max_bytes => {
-            return Err(format!("the log is full: {} of {max_bytes} bytes", usage.bytes));
+            Err(format!("the log is full: {} of {max_bytes} bytes", usage.bytes))
         }
-        _ => {}
-    }
-    match u64::try_from(usage.max_messages) {
-        Ok(max_messages) if usage.messages >= max_messages => Err(format!(
-            "the log is full: somebody has bounded it to {max_messages} messages; `nats stream edit {} --max-msgs=-1 --force` \
-             takes the bound away",
-            log.stream_name()
-        )),
         _ => Ok(()),
     }
 }

@@ -150,7 +150,6 @@ mod tests {
             bytes: 10_000,
             max_bytes: -1,
             messages: 100,
-            max_messages: -1,
             first_sequence: 1,
             last_sequence: 100,
             deleted: 0,

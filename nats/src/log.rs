@@ -61,8 +61,6 @@ pub struct LogUsage {
     pub max_bytes: i64,
     /// Messages stored.
     pub messages: u64,
-    /// Most messages, -1 for no limit; a log is made without one.
-    pub max_messages: i64,
     /// Sequence of the first message.
     pub first_sequence: u64,
     /// Sequence of the last message; 0 when there was none.
@@ -229,7 +227,6 @@ impl Log {
             bytes: found.state.bytes,
             max_bytes: found.config["max_bytes"].as_i64().unwrap_or(-1),
             messages: found.state.messages,
-            max_messages: found.config["max_msgs"].as_i64().unwrap_or(-1),
             first_sequence: found.state.first_seq,
             last_sequence: found.state.last_seq,
             deleted: found.state.num_deleted,

@@ -153,7 +153,6 @@ mod tests {
             bytes: 0,
             max_bytes: 77,
             messages: 0,
-            max_messages: -1,
             first_sequence: 1,
             last_sequence: 0,
             deleted: 0,
