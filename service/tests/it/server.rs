@@ -90,7 +90,7 @@ async fn idle_connections_below_the_bound_do_not_keep_others_out() {
 async fn idle_connections_make_room_and_those_in_use_do_not() {
     let service = TestService::start(HttpLimits { max_connections: 8, ..HttpLimits::default() }).await;
     let mut waiting = service.connect().await;
-    waiting.send("GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    waiting.send("GET /gate HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     timeout(DEADLINE, service.entered.notified()).await.expect("it is being answered");
     let mut idle = Vec::new();
     for _ in 0..40 {
