@@ -134,7 +134,7 @@ fn head(media_type: &str, length: usize) -> anyhow::Result<Vec<u8>> {
     let mut head = Vec::new();
     write!(
         head,
-        "POST /v1/launches HTTP/1.1\r\nHost: bench\r\nSaldo-Tenant: {NEIGHBOUR}\r\nContent-Type: {media_type}\r\n\
+        "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: {NEIGHBOUR}\r\nContent-Type: {media_type}\r\n\
          Content-Length: {length}\r\n\r\n"
     )?;
     Ok(head)
