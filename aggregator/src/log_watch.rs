@@ -23,6 +23,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const AUDIT_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Between two audits lies so many times what the last one took, however often the connection is made anew.
 const PAUSE_FACTOR: u32 = 10;
+/// What an operator does about missing messages.
+const REMEDY: &str =
+    "restore a backup of the log, or post them again and accept the loss (docs/operations.md, A damaged log)";
 
 /// What is known of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,8 +57,10 @@ impl LogHealth {
             return Err(why.clone());
         }
         match (&self.missing, self.deleted) {
-            (Some(missing), _) if !missing.is_empty() => Err(format!("the log has lost {missing}")),
-            (_, deleted) if deleted > 0 => Err(format!("the log has lost {deleted} messages")),
+            (Some(missing), _) if !missing.is_empty() => {
+                Err(format!("messages of the log are gone, {missing}; {REMEDY}"))
+            }
+            (_, deleted) if deleted > 0 => Err(format!("messages of the log are gone, {deleted} in all; {REMEDY}")),
             _ => Ok(()),
         }
     }
@@ -218,7 +223,7 @@ mod tests {
         health.missing = missing(&[1, 2], 2);
         assert_eq!((health.is_whole(), health.check()), (Some(true), Ok(())));
         health.missing = missing(&[1, 4], 4);
-        assert_eq!(health.check(), Err("the log has lost 2 messages: 2-3".to_owned()));
+        assert_eq!(health.check(), Err(format!("messages of the log are gone, 2 in all: 2-3; {REMEDY}")));
         assert_eq!((health.is_whole(), health.missing_messages()), (Some(false), 2));
     }
 
@@ -226,7 +231,7 @@ mod tests {
     fn what_the_server_counts_is_enough() {
         let health = LogHealth { deleted: 7, ..LogHealth::default() };
         assert_eq!((health.is_whole(), health.missing_messages()), (Some(false), 7));
-        assert_eq!(health.check(), Err("the log has lost 7 messages".to_owned()));
+        assert_eq!(health.check(), Err(format!("messages of the log are gone, 7 in all; {REMEDY}")));
     }
 
     #[tokio::test]

@@ -44,9 +44,9 @@ impl Missing {
 }
 
 impl fmt::Display for Missing {
-    /// `3 messages: 17, 20-21 and 5 more ranges`
+    /// `3 in all: 17, 20-21 and 5 more ranges`
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} messages: {}", self.messages, Ranges(&self.ranges))?;
+        write!(formatter, "{} in all: {}", self.messages, Ranges(&self.ranges))?;
         match self.further_ranges {
             0 => Ok(()),
             further => write!(formatter, " and {further} more ranges"),

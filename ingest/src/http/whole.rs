@@ -3,8 +3,8 @@
 //! | so much of it is there | it holds |
 //! |---|---|
 //! | the first piece | the read buffer of its connection, nothing else |
-//! | up to 64 KiB, and more is to come | one of the places for short bodies |
-//! | more | room for long bodies, in steps |
+//! | up to 64 KiB, and more is to come | a place, and room for short bodies, in steps |
+//! | more | a place, and room for long bodies, in longer steps |
 //!
 //! So a single launch never waits behind long bodies, and hardly one waits behind anything at all. Places and room are
 //! shared fairly between tenants, and what holds more must come faster.
@@ -29,33 +29,41 @@ use crate::{
 /// Room for long bodies is taken in steps.
 const STEP_BYTES: usize = 64 * 1024;
 
+/// Room for short bodies is taken in smaller ones: as many launches as the default bound of connections come at once.
+const SHORT_STEP_BYTES: usize = 4 * 1024;
+
 /// The part of the bytes for all bodies that is kept for short ones.
 const SHORT_PART: usize = 4;
 
 /// Where bodies are read, shared between tenants.
 #[derive(Debug)]
 pub struct BodyRoom {
-    /// Places for bodies of at most one launch that do not come at once.
+    /// Bodies that do not come at once.
+    places: FairPool,
+    /// For those of at most one launch, in [`SHORT_STEP_BYTES`].
     short: FairPool,
     /// In [`STEP_BYTES`].
     long: FairPool,
 }
 
 impl BodyRoom {
-    /// Room as the bounds say. Short bodies that are slow have no more places than there are connections, so that a tenant
-    /// whose bodies are slow leaves connections to others.
+    /// Room as the bounds say. Bodies that are slow have as many places as there are connections, so that a tenant whose
+    /// bodies are slow leaves connections to others.
     pub fn new(bounds: &BodyConfig, max_connections: usize) -> Self {
         let short_bytes = bounds.max_bodies_bytes / SHORT_PART;
-        let short = (short_bytes / MAX_LINE_BYTES).min(max_connections);
-        let long = (bounds.max_bodies_bytes - short_bytes) / STEP_BYTES;
-        Self { short: FairPool::new(short), long: FairPool::new(long) }
+        let long_bytes = bounds.max_bodies_bytes - short_bytes;
+        Self {
+            places: FairPool::new(max_connections),
+            short: FairPool::new(short_bytes / SHORT_STEP_BYTES),
+            long: FairPool::new(long_bytes / STEP_BYTES),
+        }
     }
 }
 
 /// A body with what it holds until it is dropped.
 pub(super) struct Whole {
     pub(super) bytes: Bytes,
-    _held: Option<Permit>,
+    _held: Option<(Permit, Permit)>,
 }
 
 pub(super) async fn read(
@@ -78,8 +86,10 @@ pub(super) async fn read(
         }
         whole.extend_from_slice(&bytes);
     }
-    let mut held = shared.body_room.short.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
-    let mut is_long = false;
+    let room = &shared.body_room;
+    let place = room.places.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
+    let mut held = room.short.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
+    let mut step_bytes = SHORT_STEP_BYTES;
     loop {
         let next = match piece.take() {
             Some(ready) => ready,
@@ -90,22 +100,22 @@ pub(super) async fn read(
         if whole.len() > limit_bytes {
             return Err(too_large(limit_bytes));
         }
-        if whole.len() > MAX_LINE_BYTES && !is_long {
+        if whole.len() > MAX_LINE_BYTES && step_bytes != STEP_BYTES {
             refuse_long_object(shared, &whole)?;
-            held = shared.body_room.long.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
-            is_long = true;
+            held = room.long.try_take(tenant, 1).ok_or_else(|| no_room(shared))?;
+            step_bytes = STEP_BYTES;
         }
-        if is_long && !reaches(&mut held, whole.len()) {
+        if !reaches(&mut held, whole.len().div_ceil(step_bytes)) {
             return Err(no_room(shared));
         }
         reader.set_pace(pace.holding(whole.len()));
     }
-    Ok(Whole { bytes: whole.freeze(), _held: Some(held) })
+    Ok(Whole { bytes: whole.freeze(), _held: Some((place, held)) })
 }
 
-/// Grows the room to so many bytes, if there is as much.
-fn reaches(held: &mut Permit, bytes: usize) -> bool {
-    let missing = bytes.div_ceil(STEP_BYTES).saturating_sub(held.units());
+/// Grows the room to so many steps, if there is as much.
+fn reaches(held: &mut Permit, steps: usize) -> bool {
+    let missing = steps.saturating_sub(held.units());
     missing == 0 || held.grow(missing)
 }
 

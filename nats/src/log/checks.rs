@@ -110,7 +110,7 @@ fn all(stream: &str, config: &Value, further: &[Check]) -> Result<(), LogError> 
     if let Some(Check { key, otherwise, wanted }) = failed {
         return Err(LogError::NotOurs(format!(
             "the stream {stream} {otherwise} ({key} is {}, and must be {wanted}): it was changed, or not made by this program; \
-             set it back, or restore a backup into a new stream where the server refuses that",
+             set it back; docs/operations.md says what to do where the server refuses that",
             config[*key]
         )));
     }

@@ -361,4 +361,16 @@ mod tests {
             assert_eq!(error.kind, PublishErrorKind::Refused);
         }
     }
+
+    #[test]
+    fn a_full_batch_is_served_beside_one_single_at_a_time() {
+        let queue = LaneQueue::new(Bounds { queue_entries: 400, queue_bytes: 10_000, ..BOUNDS });
+        let bulks: Vec<_> = (0..2).map(|_| queue.push(batch_of("bulk", 4)).ok()).collect();
+        let mut served = 0;
+        for _ in 0..50 {
+            assert!(queue.push(batch_of("single", 1)).is_ok());
+            served += queue.take().iter().filter(|pending| pending.batch.entries == 4).count();
+        }
+        assert_eq!(served, bulks.len());
+    }
 }

@@ -52,6 +52,8 @@ impl Shares {
         share.entries = share.entries.saturating_sub(entries_of(batch));
         share.bytes = share.bytes.saturating_sub(batch.lines.len());
         if share.entries == 0 {
+            // Forgotten with its end, it would begin at an unmoved clock for ever, before others that wait.
+            self.clock = self.clock.max(share.end);
             self.tenants.remove(&batch.tenant);
         }
     }

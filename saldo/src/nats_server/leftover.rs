@@ -67,14 +67,21 @@ fn read(file: &Path) -> Option<Pid> {
 fn found(processes: &Path, process: Pid, config: &Path) -> Found {
     let about = processes.join(process.as_raw_pid().to_string());
     let Ok(command) = fs::read(about.join("cmdline")) else { return Found::Nothing };
-    let config = config.as_os_str().as_encoded_bytes();
-    if command.split(|byte| *byte == 0).any(|argument| argument == config) {
+    if command.split(|byte| *byte == 0).any(|argument| is_path_to(&about, argument, config)) {
         Found::Ours
     } else if command.is_empty() && (is_running(&about) || threads(&about) > 1) {
         Found::Ending
     } else {
         Found::Nothing
     }
+}
+
+/// Whether an argument of a process, which may be relative to its folder, names the file.
+fn is_path_to(about: &Path, argument: &[u8], file: &Path) -> bool {
+    let Ok(argument) = std::str::from_utf8(argument) else { return false };
+    let named = Path::new(argument.strip_prefix("--config=").unwrap_or(argument));
+    let place = fs::read_link(about.join("cwd")).unwrap_or_default().join(named);
+    named == file || place.canonicalize().is_ok_and(|place| file.canonicalize().is_ok_and(|file| place == file))
 }
 
 /// Whether the main thread is at work, as it is while it ends. Threads of the kernel, which have no command line either, sleep most
@@ -106,13 +113,18 @@ mod tests {
     #[tokio::test]
     async fn a_leftover_with_our_configuration_is_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", "read forever", "sh"]).arg(config_file(folder.path()));
-        let mut leftover = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
-        fs::write(process_file(folder.path()), leftover.id().to_string()).unwrap();
-        let reaper = std::thread::spawn(move || leftover.wait().unwrap());
-        wait_for_leftover(folder.path()).await.unwrap();
-        assert!(!reaper.join().unwrap().success());
+        let config = config_file(folder.path());
+        fs::write(&config, "").unwrap();
+        // By its whole path, and as a person names it who stands in the folder.
+        for named in [config.as_os_str(), config.file_name().unwrap()] {
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", "read forever", "sh"]).arg(named).current_dir(folder.path());
+            let mut leftover = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+            fs::write(process_file(folder.path()), leftover.id().to_string()).unwrap();
+            let reaper = std::thread::spawn(move || leftover.wait().unwrap());
+            wait_for_leftover(folder.path()).await.unwrap();
+            assert!(!reaper.join().unwrap().success(), "{}", named.display());
+        }
     }
 
     /// As the kernel shows a process of two threads whose main one has ended.

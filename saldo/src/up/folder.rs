@@ -114,10 +114,25 @@ fn check_format(absolute: &Path, shown: &Path) -> anyhow::Result<()> {
 
 /// A folder without a format must be a new one.
 fn begin(absolute: &Path, shown: &Path) -> anyhow::Result<()> {
-    if let Some(data) = ["nats", "store"].iter().find(|name| absolute.join(name).exists()) {
-        bail!("the data folder {} has {data}/ but no file that tells its format: name another folder", shown.display());
+    for part in ["nats", "store"] {
+        if holds_something(&absolute.join(part)).with_context(|| cannot_write(shown))? {
+            bail!(
+                "the data folder {} has {part}/ but no file that tells its format: copy the file `format`, too, where the \
+                 folder comes from a backup, or name another folder",
+                shown.display()
+            );
+        }
     }
     write_durably(absolute).with_context(|| cannot_write(shown))
+}
+
+/// Whether a part of the data folder is more than the empty folder, or mount point, that was made for it.
+fn holds_something(part: &Path) -> io::Result<bool> {
+    match fs::read_dir(part) {
+        Ok(mut entries) => entries.try_fold(false, |found, entry| Ok(found || entry?.file_name() != "lost+found")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Written aside and renamed: a crash leaves no half of it.

@@ -272,13 +272,18 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
 
 /// Makes the log, or checks the one that is there, which knows its own lanes.
 async fn make_log(plan: &Plan<'_>, client: &Client) -> anyhow::Result<Log> {
-    let partitions = match plan.settings.partitions {
-        Some(partitions) => partitions,
-        None => match existing_partitions(client).await? {
-            Some(partitions) => partitions,
-            None => partitions_of_a_machine(std::thread::available_parallelism().map_or(1, usize::from)),
-        },
-    };
+    let existing = existing_partitions(client).await?;
+    if existing.is_none() && !plan.store_is_empty {
+        tracing::warn!(
+            "there is no log any more beside a store with balances, and an empty one is made: stop Saldo and restore a \
+             backup of the log; removing the store gives up what only the log had"
+        );
+    }
+    let partitions = plan
+        .settings
+        .partitions
+        .or(existing)
+        .unwrap_or_else(|| partitions_of_a_machine(std::thread::available_parallelism().map_or(1, usize::from)));
     let max_bytes = log_max_bytes(plan);
     Ok(Log::ensure(client, &LogSettings { partitions, replicas: 1, max_bytes, epoch: nats_client::STREAM_EPOCH })
         .await?)
