@@ -55,6 +55,39 @@ async fn open_until_refused(ingest: &TestIngest, tenant: &str, media_type: &str,
     (count, status)
 }
 
+/// The head of a post of one launch, whose body follows.
+async fn head_of(ingest: &TestIngest, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(ingest.address).await.unwrap();
+    let head = format!(
+        "POST /v1/launches HTTP/1.1\r\nHost: localhost\r\nSaldo-Tenant: acme\r\nContent-Type: {JSON}\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_launches_whose_bodies_follow_their_heads_are_all_taken() {
+    let ingest = TestIngest::start().await;
+    let bodies: Vec<String> = (0..1_200).map(|number| launch(&format!("late-{number}")).to_string()).collect();
+    let mut streams = Vec::new();
+    // One after the other: a burst of connections overflows the system's backlog, which resets some.
+    for body in &bodies {
+        streams.push(head_of(&ingest, body).await);
+    }
+    // One that came after them all is answered: their heads have been read.
+    assert_eq!(ingest.post(&launch("after-them")).await.status, 201);
+    for (stream, body) in streams.iter_mut().zip(&bodies) {
+        stream.write_all(body.as_bytes()).await.unwrap();
+    }
+    for stream in &mut streams {
+        let mut status = [0; 12];
+        timeout(DEADLINE, stream.read_exact(&mut status)).await.expect("an answer").unwrap();
+        assert_eq!(String::from_utf8_lossy(&status[9..]), "201");
+    }
+}
+
 async fn post_as(ingest: &TestIngest, tenant: &str, media_type: &str, body: String) -> Answer {
     let request = ingest.http.post(ingest.url("/v1/launches")).header("saldo-tenant", tenant);
     answer(request.header("content-type", media_type).body(body)).await

@@ -173,8 +173,18 @@ mod tests {
     #[test]
     fn data_without_a_format_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        fs::create_dir(parent.path().join("store")).unwrap();
+        let store = parent.path().join("store");
+        fs::create_dir(&store).unwrap();
+        fs::write(store.join("FORMAT"), "").unwrap();
         assert!(DataFolder::open(parent.path()).unwrap_err().to_string().contains("no file that tells its format"));
+    }
+
+    #[test]
+    fn empty_folders_and_mount_points_are_no_data() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join("store")).unwrap();
+        fs::create_dir_all(parent.path().join("nats/lost+found")).unwrap();
+        DataFolder::open(parent.path()).unwrap();
     }
 
     #[test]
