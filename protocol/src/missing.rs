@@ -203,16 +203,16 @@ mod tests {
     #[test]
     fn holes_are_named_at_the_beginning_within_and_at_the_end() {
         let missing = check([3, 4, 7], 9, "");
-        assert_eq!(missing.to_string(), "6 messages: 1-2, 5-6, 8-9");
+        assert_eq!(missing.to_string(), "6 in all: 1-2, 5-6, 8-9");
         assert_eq!(missing.ranges(), [1..=2, 5..=6, 8..=9]);
-        assert_eq!(check([1, 3], 3, "").to_string(), "1 messages: 2");
-        assert_eq!(check([], 3, "").to_string(), "3 messages: 1-3");
+        assert_eq!(check([1, 3], 3, "").to_string(), "1 in all: 2");
+        assert_eq!(check([], 3, "").to_string(), "3 in all: 1-3");
     }
 
     #[test]
     fn what_is_accepted_is_not_missing() {
         assert!(check([1, 4], 4, "2-3").is_empty());
-        assert_eq!(check([1, 9], 9, "8, 3-4").to_string(), "4 messages: 2, 5-7");
+        assert_eq!(check([1, 9], 9, "8, 3-4").to_string(), "4 in all: 2, 5-7");
         assert!(check([5], 5, "1-4,2-3").is_empty());
         assert_eq!("3-4,8, 4-5".parse::<AcceptedLoss>().unwrap().to_string(), "3-5, 8");
         for wrong in ["x", "3-2", "0", "1-2-3", "-"] {
