@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     binaries::{cassandra_jars, java, workspace_folder},
+    copying::copy_folder,
     ports::lasting_ports,
     process::ChildProcess,
     temp_folder,
@@ -277,20 +278,4 @@ impl Cassandra {
         command.arg("org.apache.cassandra.service.CassandraDaemon");
         Ok(command)
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let (path, target) = {
-            let entry = entry?;
-            (entry.path(), to.join(entry.file_name()))
-        };
-        if path.is_dir() {
-            copy_folder(&path, &target)?;
-        } else {
-            fs::copy(&path, &target)?;
-        }
-    }
-    Ok(())
 }

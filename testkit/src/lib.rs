@@ -5,6 +5,7 @@
 
 mod binaries;
 mod cassandra;
+mod copying;
 mod nats_cluster;
 mod nats_server;
 mod open_files;
@@ -18,6 +19,7 @@ pub use binaries::{cargo_binary, nats_cli, nats_server_binary, workspace_folder}
 pub use cassandra::{
     CASSANDRA_DATACENTER, CASSANDRA_PASSWORD, CASSANDRA_USER, Cassandra, CassandraCluster, CassandraOptions,
 };
+pub use copying::copy_folder;
 pub use nats_cluster::NatsCluster;
 pub use nats_server::{NatsServer, NatsServerOptions};
 pub use open_files::allow_open_files;

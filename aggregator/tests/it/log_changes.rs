@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use testkit::wait_until_async;
+use testkit::{copy_folder, wait_until_async};
 
 use crate::support::{DEADLINE, HeldStore, PARTITIONS, RawNats, Running, World, random_messages};
 
@@ -14,20 +14,6 @@ async fn delete_stream(raw: &mut RawNats) -> anyhow::Result<()> {
 /// Messages of the first lane only.
 fn of_lane_0(seed: u64, count: usize) -> Vec<(u16, Vec<crate::support::Line>)> {
     random_messages(seed, count).into_iter().filter(|(lane, _)| *lane == 0).collect()
-}
-
-fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// Puts the folder `state` in the place of the server's own, while it is down.

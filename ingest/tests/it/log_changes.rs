@@ -1,8 +1,6 @@
 //! The log becomes another one, or less than it was, while ingest runs.
 
-use std::path::Path;
-
-use testkit::wait_until_async;
+use testkit::{copy_folder, wait_until_async};
 
 use crate::support::{DEADLINE, TestIngest, launch};
 
@@ -20,17 +18,6 @@ async fn nothing_is_written_while_a_setting_makes_the_log_drop_messages() {
     assert_eq!(ingest.logged().await.len(), 2);
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
 async fn until_accepted(ingest: &TestIngest, id: &str) {
     let accepted = async || matches!(ingest.post(&launch(id)).await.status, 200 | 201).then_some(());
     wait_until_async("acceptance", DEADLINE, accepted).await.unwrap();
@@ -42,14 +29,14 @@ async fn a_log_that_lost_its_end_stops_posting_until_a_start() {
     assert_eq!(ingest.post(&launch("kept")).await.status, 201);
     ingest.server.stop().unwrap();
     let older = testkit::temp_folder().unwrap();
-    copy(&ingest.server.store_dir(), older.path());
+    copy_folder(&ingest.server.store_dir(), older.path()).unwrap();
     ingest.server.restart().unwrap();
     until_accepted(&ingest, "lost").await;
     ingest.until_ready().await;
 
     ingest.server.kill().unwrap();
     std::fs::remove_dir_all(ingest.server.store_dir()).unwrap();
-    copy(older.path(), &ingest.server.store_dir());
+    copy_folder(older.path(), &ingest.server.store_dir()).unwrap();
     ingest.server.restart().unwrap();
     ingest.until_not_ready("the log lost its end").await;
     for id in ["lost", "kept", "new"] {

@@ -1,27 +1,14 @@
 //! A log that loses its end under a publisher.
 
-use std::path::Path;
-
 use nats::{Log, LogError, PublishErrorKind, Publisher, PublisherConfig};
 use serde_json::json;
-use testkit::{NatsServer, wait_until_async};
+use testkit::{NatsServer, copy_folder, wait_until_async};
 
 use crate::{
     PATIENCE, batch, connect, foreign_client,
     log_settings::{api, config},
     new_log, publish, settings,
 };
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_made_anew_is_noticed_by_the_first_message() {
@@ -54,14 +41,14 @@ async fn an_older_copy_is_noticed_by_its_end() {
     publish(&publisher, 0, batch("kept", 1)).await.unwrap();
     server.stop().unwrap();
     let older = testkit::temp_folder().unwrap();
-    copy(&server.store_dir(), older.path());
+    copy_folder(&server.store_dir(), older.path()).unwrap();
     server.restart().unwrap();
     let stored = async || publish(&publisher, 1, batch("lost", 1)).await.ok();
     wait_until_async("a message to be stored", PATIENCE, stored).await.unwrap();
     log.verify_end().await.unwrap();
     server.kill().unwrap();
     std::fs::remove_dir_all(server.store_dir()).unwrap();
-    copy(older.path(), &server.store_dir());
+    copy_folder(older.path(), &server.store_dir()).unwrap();
     server.restart().unwrap();
     let noticed = async || log.verify_end().await.err().filter(|error| !error.retry_helps());
     let error = wait_until_async("it to be noticed", PATIENCE, noticed).await.unwrap();

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
-use testkit::{ChildProcess, temp_folder, wait_until};
+use testkit::{ChildProcess, copy_folder, temp_folder, wait_until};
 
 use crate::{
     http,
@@ -59,7 +59,7 @@ async fn whatever_a_store_has_met_its_remedy_works() {
     pipeline.stop();
     for (index, (what, must_be_refused, damage)) in KINDS.into_iter().enumerate() {
         let data = folder.path().join(format!("damaged-{index}"));
-        copy(&whole, &data);
+        copy_folder(&whole, &data).unwrap();
         damage(&data.join("store"));
         let is_refused = follow_remedy(&data).await;
         assert!(is_refused || !must_be_refused, "{what}: it should have been refused");
@@ -99,7 +99,7 @@ async fn a_store_of_another_log_is_refused_with_its_remedy() {
     fill(&data).await;
     fill(&other).await;
     fs::remove_dir_all(data.join("store")).unwrap();
-    copy(&other.join("store"), &data.join("store"));
+    copy_folder(&other.join("store"), &data.join("store")).unwrap();
     follow_remedy_of_lanes(&data);
     check(&data, "another log").await;
 }
@@ -208,17 +208,4 @@ fn newest_version(keyspace: &Path) -> PathBuf {
     let files = fs::read_dir(keyspace).unwrap().map(|entry| entry.unwrap().path());
     let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix('v')?.parse::<u64>().ok();
     files.filter(|path| number(path).is_some()).max_by_key(number).unwrap()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -1,10 +1,10 @@
 //! A log that is restored, or whose epoch is raised: what was given out before means nothing
 //! afterwards, and each step of docs/operations.md does what it says.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use reqwest::StatusCode;
-use testkit::{NatsServer, nats_cli, temp_folder, wait_until_async};
+use testkit::{NatsServer, copy_folder, nats_cli, temp_folder, wait_until_async};
 
 use crate::{
     http::{conditional, count, etag, post, status, text, try_post},
@@ -19,9 +19,8 @@ async fn what_was_given_out_before_a_restore_means_nothing_after_it() {
     let pipeline = Pipeline::start(lost.path());
     post(&pipeline, "in-the-backup").await;
     pipeline.stop();
-    for name in ["nats", "format"] {
-        copy(&lost.path().join(name), &restored.path().join(name));
-    }
+    copy_folder(&lost.path().join("nats"), &restored.path().join("nats")).unwrap();
+    fs::copy(lost.path().join("format"), restored.path().join("format")).unwrap();
     let pipeline = Pipeline::start(lost.path());
     let lost_position = post(&pipeline, "lost").await;
     let lost_tag = etag(&pipeline, &lost_position).await;
@@ -127,16 +126,4 @@ async fn says(service: &str, words: &str) {
     let url = format!("{service}/health/ready");
     let said = async || text(&url).await.contains(words).then_some(());
     wait_until_async("a service to say why it is not ready", PATIENCE, said).await.unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_file() {
-        fs::copy(from, to).unwrap();
-        return;
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        copy(&entry.path(), &to.join(entry.file_name()));
-    }
 }

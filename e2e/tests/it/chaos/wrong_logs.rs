@@ -2,13 +2,12 @@
 
 use std::{
     fs,
-    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use testkit::wait_until_async;
+use testkit::{copy_folder, wait_until_async};
 
 use super::{
     report::Report,
@@ -49,14 +48,14 @@ pub async fn restored(seed: u64) -> anyhow::Result<Report> {
     stage.pipeline()?.wait_until_applied().await?;
     let log = stage.pipeline()?.folder().join("nats");
     stage.stop().await?;
-    copy(&log, backup.path())?;
+    copy_folder(&log, backup.path())?;
     stage.start().await?;
     let old_position = post(&stage.client()?, &launches[LAUNCHES / 4..LAUNCHES / 2]).await?;
     stage.pipeline()?.wait_until_applied().await?;
     stage.stop().await?;
 
     fs::remove_dir_all(&log)?;
-    copy(backup.path(), &log)?;
+    copy_folder(backup.path(), &log)?;
     stage.start().await?;
     refused_then_healed(stage, &launches, &old_position).await
 }
@@ -120,20 +119,6 @@ async fn reads_are_refused(client: &Client) -> anyhow::Result<()> {
             (answer.status == 503 && answer.body["type"] == "urn:saldo:problem:account_stopped").then_some(())
         })
         .await?;
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
     }
     Ok(())
 }
