@@ -24,12 +24,14 @@ use crate::{
 
 mod gathered;
 mod open;
+mod remembered;
 mod report;
 mod sending;
 mod waits;
 
 use gathered::Gathered;
 use open::OpenBatch;
+use remembered::Remembered;
 pub use report::{Finished, LineError, Report};
 use sending::Answered;
 use waits::Waits;
@@ -51,6 +53,8 @@ pub struct Bulk {
     sent: FuturesUnordered<BoxFuture<'static, Answered>>,
     waits: Waits,
     report: Report,
+    /// What was answered from memory, until the log was looked at.
+    remembered: Remembered,
     failure: Option<Failure>,
     first_uncertain_line: Option<u64>,
 }
@@ -63,6 +67,7 @@ impl Bulk {
             settings: shared.tenants.snapshot(),
             open: std::iter::repeat_with(|| None).take(partitions).collect(),
             report: Report::new(shared.name),
+            remembered: Remembered::new(shared.name),
             shared,
             tenant,
             open_bytes: 0,
@@ -139,8 +144,8 @@ impl Bulk {
     fn already_known(&mut self, number: u64, partition: u16, known: Claim) {
         match known {
             Claim::New { .. } => {}
-            Claim::Known { sequence } => self.report.duplicate(partition, sequence, 1),
-            Claim::Conflict { sequence } => self.report.conflicts(partition, sequence, 1, &[number]),
+            Claim::Known { sequence } => self.remembered.duplicate(number, partition, sequence),
+            Claim::Conflict { sequence } => self.remembered.conflict(number, partition, sequence),
             Claim::Pending { flight, same_content } => {
                 self.waits.add(flight, partition, number, same_content);
             }

@@ -11,6 +11,7 @@ mod flight;
 mod http;
 mod key;
 mod lines;
+mod looks;
 mod made_id;
 mod metrics;
 mod probe;

@@ -1,5 +1,5 @@
-//! Looks at the log once a second: is it there, is it ours, has it room. Answers readiness, and stops writing into a
-//! stream that somebody has made anew.
+//! Looks at the log once a second, and whenever an answer from memory needs it: is it there, is it ours, has it room. Answers
+//! readiness, and stops writing into a stream that somebody has made anew.
 
 use std::{
     sync::{
@@ -13,12 +13,12 @@ use nats::{Log, LogError, LogUsage};
 use retry::Shutdown;
 use tokio::{
     sync::watch::Sender,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
-use crate::{metrics::Metrics, recent::Recent};
+use crate::{looks::Looks, metrics::Metrics, recent::Recent};
 
-/// Time between two looks.
+/// Time between two looks that nobody asks for.
 const EVERY: Duration = Duration::from_secs(1);
 /// What a look may take before it counts as "does not answer".
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,6 +37,7 @@ pub struct LogState {
     warm: Arc<AtomicBool>,
     /// Number of the connection on which the log was last looked at.
     looked_on: Arc<Sender<u64>>,
+    looks: Arc<Looks>,
 }
 
 impl Default for LogState {
@@ -47,6 +48,7 @@ impl Default for LogState {
             ours: Arc::new(AtomicBool::new(true)),
             warm: Arc::default(),
             looked_on: Arc::default(),
+            looks: Arc::default(),
         }
     }
 }
@@ -65,6 +67,12 @@ impl LogState {
         }
         let mut looked_on = self.looked_on.subscribe();
         matches!(timeout(PATIENCE, looked_on.wait_for(|looked_on| *looked_on == connection)).await, Ok(Ok(_)))
+    }
+
+    /// Looks at the log, together with all others who ask for it. Whether what is remembered of it is true: it is the one that
+    /// this service was started with, has all that it was known to have, and answers. Cancel safe.
+    pub async fn confirms(&self) -> bool {
+        self.looks.look().await
     }
 
     /// The cache of recent launches has been filled from the log, or that was given up.
@@ -109,43 +117,62 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Looks until the shutdown begins, which is the end of readiness.
+    /// Looks until the shutdown begins, which is the end of readiness; from then on only when somebody asks, until it is aborted.
     pub async fn run(self, shutdown: Shutdown) {
-        loop {
+        let mut due = Instant::now();
+        while !shutdown.is_begun() {
             let connection = self.log.connections();
             let seen = self.look(connection).await;
             self.state.saw(seen);
-            self.recent.sweep(Instant::now());
-            let (recent, pending) = self.recent.sizes();
-            self.metrics.recent_entries.set(i64::try_from(recent).unwrap_or(i64::MAX));
-            self.metrics.pending_entries.set(i64::try_from(pending).unwrap_or(i64::MAX));
-            tokio::select! {
-                goes_on = shutdown.sleep(EVERY) => if !goes_on {
-                    return self.state.stopping();
-                },
-                () = self.log.reconnected(connection) => {}
+            if due <= Instant::now() {
+                self.tidy();
+                due = Instant::now() + EVERY;
             }
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = self.log.reconnected(connection) => {}
+                () = self.state.looks.wanted() => {}
+                () = shutdown.begun() => {}
+            }
+        }
+        self.state.stopping();
+        loop {
+            self.state.looks.wanted().await;
+            let _seen = self.look(self.log.connections()).await;
         }
     }
 
+    /// Forgets what is too old, and shows how much is left.
+    fn tidy(&self) {
+        self.recent.sweep(Instant::now());
+        let (recent, pending) = self.recent.sizes();
+        self.metrics.recent_entries.set(i64::try_from(recent).unwrap_or(i64::MAX));
+        self.metrics.pending_entries.set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+
     async fn look(&self, connection: u64) -> Result<(), String> {
+        let number = self.state.looks.begin();
+        let usage = self.judged_look(connection).await;
+        self.state.looks.end(number, usage.is_ok());
+        has_room(usage?)?;
+        stores(&self.log)
+    }
+
+    async fn judged_look(&self, connection: u64) -> Result<LogUsage, String> {
         let silent = |_| "JetStream does not answer".to_owned();
         let verified = timeout(PATIENCE, self.log.verify_all()).await.map_err(silent)?;
-        let is_clear = verified.as_ref().map_or_else(|error| !error.retry_helps(), |()| true);
+        let is_clear = verified.as_ref().map_or_else(|error| !error.retry_helps(), |_| true);
         let judged = self.judge(verified);
         if is_clear {
             self.state.looked_on.send_replace(connection);
         }
-        judged?;
-        let usage = timeout(PATIENCE, self.log.usage()).await.map_err(silent)?;
-        has_room(usage.map_err(|error| error.to_string())?)?;
-        stores(&self.log)
+        judged
     }
 
     /// Only a clear "this is another stream, or has other settings" stops writing; what may be a hiccup does not.
-    fn judge(&self, verified: Result<(), LogError>) -> Result<(), String> {
+    fn judge(&self, verified: Result<LogUsage, LogError>) -> Result<LogUsage, String> {
         match &verified {
-            Ok(()) => self.state.ours.store(true, Relaxed),
+            Ok(_) => self.state.ours.store(true, Relaxed),
             Err(error) if !error.retry_helps() && self.state.ours.swap(false, Relaxed) => {
                 tracing::error!(%error, "nothing is written into the log as long as it is not what this service relies on");
                 self.recent.forget();

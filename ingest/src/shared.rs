@@ -87,6 +87,14 @@ impl Shared {
         let is_ours = self.log_state.is_ours() && self.log.went_back().is_none();
         if is_looked_at && is_ours { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
     }
+
+    /// Whether what is remembered may be told: see [`LogState::confirms`].
+    ///
+    /// # Errors
+    /// The log is not what is remembered of it, or does not answer.
+    pub async fn check_memory(&self) -> Result<(), Failure> {
+        if self.log_state.confirms().await { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
+    }
 }
 
 /// The business date that was given, or that `occurred_at` has in the tenant's calendar.

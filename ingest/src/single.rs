@@ -124,8 +124,12 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
     for _ in 0..MAX_CLAIMS {
         let mut claims = Claims::new(shared.lanes.recent.clone());
         let (flight, same_content) = match shared.lanes.recent.claim(claimed, claims.flight()) {
-            Claim::Known { sequence } => return Booked::Duplicate(shared.position(partition, sequence)),
-            Claim::Conflict { sequence } => return Booked::Conflict(shared.position(partition, sequence)),
+            Claim::Known { sequence } => {
+                return remembered(shared, Booked::Duplicate(shared.position(partition, sequence))).await;
+            }
+            Claim::Conflict { sequence } => {
+                return remembered(shared, Booked::Conflict(shared.position(partition, sequence))).await;
+            }
             Claim::New { slot } => {
                 claims.push(Held { launch: claimed, slot });
                 return publish(shared, launch, key.digest(), partition, claims).await;
@@ -142,6 +146,11 @@ pub async fn book(shared: &Shared, launch: &Complete) -> Booked {
         }
     }
     Booked::Unavailable(failure)
+}
+
+/// An answer from memory, unless the log is not what is remembered of it.
+async fn remembered(shared: &Shared, booked: Booked) -> Booked {
+    shared.check_memory().await.map_or_else(Booked::Unavailable, |()| booked)
 }
 
 async fn publish(shared: &Shared, launch: &Complete, key: Digest, partition: u16, claims: Claims) -> Booked {

@@ -157,11 +157,15 @@ impl Log {
     /// # Errors
     /// [`LogError::NotOurs`] when it was recreated or changed; otherwise as [`Log::open`].
     pub async fn verify(&self) -> Result<(), LogError> {
-        let found = stream::info(&self.client, &self.stream).await?;
-        let found = found.ok_or_else(|| LogError::Missing(self.stream.clone()))?;
-        let found = stream::identity_of(&self.stream, &found)?;
+        self.verified().await.map(|_| ())
+    }
+
+    async fn verified(&self) -> Result<stream::StreamInfo, LogError> {
+        let info = stream::info(&self.client, &self.stream).await?;
+        let info = info.ok_or_else(|| LogError::Missing(self.stream.clone()))?;
+        let found = stream::identity_of(&self.stream, &info)?;
         if found == self.identity {
-            return Ok(());
+            return Ok(info);
         }
         Err(LogError::NotOurs(format!(
             "the log is {found}, and was {} when this program started: it was made anew or restored, or its epoch was raised; \
@@ -170,34 +174,28 @@ impl Log {
         )))
     }
 
-    /// Asks whether the log still reaches as far as it did when it was opened and as its publishers' messages were acknowledged since.
+    /// [`Log::verify`], and asks whether the log still reaches as far as it did when it was opened and as its publishers'
+    /// messages were acknowledged since. Says how full it is. One request, unless the log seems to have lost its end.
     ///
     /// # Errors
     /// [`LogError::WentBack`] when it lost its end, from the moment when that was noticed, here or by a publisher, until it is opened
     /// anew; otherwise as [`Log::verify`].
-    pub async fn verify_end(&self) -> Result<(), LogError> {
-        if let Some(went_back) = self.went_back() {
-            return Err(LogError::WentBack(went_back));
-        }
+    pub async fn verify_all(&self) -> Result<LogUsage, LogError> {
         let mut looks_left = END_LOOKS;
         loop {
             let known = self.high_water.known();
-            let end = self.usage().await?.last_sequence;
+            let found = self.verified().await?;
+            if let Some(went_back) = self.went_back() {
+                return Err(LogError::WentBack(went_back));
+            }
+            let end = found.state.last_seq;
             looks_left -= 1;
             if end >= known || looks_left == 0 {
-                return self.high_water.ends_at(end, known).map_err(LogError::WentBack);
+                self.high_water.ends_at(end, known).map_err(LogError::WentBack)?;
+                return Ok(usage_of(&found));
             }
             tokio::time::sleep(END_PAUSE).await;
         }
-    }
-
-    /// [`Log::verify`] and [`Log::verify_end`].
-    ///
-    /// # Errors
-    /// As these.
-    pub async fn verify_all(&self) -> Result<(), LogError> {
-        self.verify().await?;
-        self.verify_end().await
     }
 
     /// Whether the log was found to have lost its end, since it was opened.
@@ -223,16 +221,7 @@ impl Log {
         let found = found.ok_or_else(|| {
             NatsError::new(NatsErrorKind::NotFound, format!("the stream {} is not there any more", self.stream))
         })?;
-        Ok(LogUsage {
-            bytes: found.state.bytes,
-            max_bytes: found.config["max_bytes"].as_i64().unwrap_or(-1),
-            messages: found.state.messages,
-            first_sequence: found.state.first_seq,
-            last_sequence: found.state.last_seq,
-            deleted: found.state.num_deleted,
-            accepted_loss: stream::accepted_loss(&found.config).map_or(0, |accepted| accepted.messages()),
-            replicas: stream::replicas_of(&found.config),
-        })
+        Ok(usage_of(&found))
     }
 
     /// Reads the whole log, without payloads, and finds the messages that are gone: nothing may be deleted of it.
@@ -321,6 +310,19 @@ impl Log {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+}
+
+fn usage_of(found: &stream::StreamInfo) -> LogUsage {
+    LogUsage {
+        bytes: found.state.bytes,
+        max_bytes: found.config["max_bytes"].as_i64().unwrap_or(-1),
+        messages: found.state.messages,
+        first_sequence: found.state.first_seq,
+        last_sequence: found.state.last_seq,
+        deleted: found.state.num_deleted,
+        accepted_loss: stream::accepted_loss(&found.config).map_or(0, |accepted| accepted.messages()),
+        replicas: stream::replicas_of(&found.config),
     }
 }
 

@@ -91,6 +91,19 @@ impl Report {
         self.list(line, invalid.reason.slug(), || shortened(&invalid.detail));
     }
 
+    /// Adds what another report of the same bulk says.
+    pub(super) fn add(&mut self, other: Self) {
+        self.duplicates += other.duplicates;
+        self.accepted += other.accepted;
+        for (reason, count) in other.by_reason {
+            *self.by_reason.entry(reason).or_default() += count;
+        }
+        other.lanes.into_iter().for_each(|(partition, sequence)| self.reached(partition, sequence));
+        for (line, error) in other.errors {
+            self.list(line, error.slug, || error.detail);
+        }
+    }
+
     pub(super) fn finish(self, failure: Option<Failure>, first_uncertain_line: Option<u64>) -> Finished {
         Finished {
             accepted: self.accepted,
@@ -157,5 +170,22 @@ mod tests {
         let malformed = (11..=most).map(|line| (line, Reason::Malformed.slug()));
         assert_eq!(listed, conflicts.chain(malformed).collect::<Vec<_>>());
         assert_eq!((finished.rejected(), finished.errors_truncated()), (most + 20, true));
+    }
+
+    #[test]
+    fn two_reports_of_a_bulk_are_one() {
+        let name = LogName { epoch: 1, incarnation: Incarnation::of("s") };
+        let (mut first, mut second) = (Report::new(name), Report::new(name));
+        first.accepted(0, 9, 2);
+        first.reject(3, &Invalid::new(Reason::Malformed, "no launch"));
+        second.duplicate(0, 4, 1);
+        second.duplicate(1, 7, 1);
+        second.conflicts(0, 5, 1, &[1]);
+        first.add(second);
+        let finished = first.finish(None, None);
+        assert_eq!((finished.accepted, finished.duplicates, finished.rejected()), (2, 2, 2));
+        let lanes = finished.position.map(|position| position.lanes);
+        assert_eq!(lanes, Some(BTreeMap::from([(0, 9), (1, 7)])));
+        assert_eq!(finished.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 3]);
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use nats::Batch;
 
-use super::{Bulk, Finished, open::OpenBatch, waits::Wait};
+use super::{Bulk, Finished, open::OpenBatch, remembered::Remembered, waits::Wait};
 use crate::{
     flight::{Cause, Failure, Outcome},
     key::packed_message_id,
@@ -59,8 +59,21 @@ impl Bulk {
             self.answered(answered);
         }
         self.settle_waits(0).await;
+        self.check_memory().await;
         self.abandon();
         self.report.finish(self.failure, self.first_uncertain_line)
+    }
+
+    /// One look at the log for all lines that memory answered.
+    async fn check_memory(&mut self) {
+        let Some(first_line) = self.remembered.first_line() else { return };
+        match self.shared.check_memory().await {
+            Ok(()) => {
+                let remembered = std::mem::replace(&mut self.remembered, Remembered::new(self.shared.name));
+                self.report.add(remembered.into_report());
+            }
+            Err(failure) => self.fail(failure, first_line),
+        }
     }
 
     /// After a failure: what is not sent never will be.

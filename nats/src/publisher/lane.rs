@@ -337,7 +337,7 @@ impl Lane {
             Ok(()) = self.closing.changed() => return,
         };
         match verified {
-            Ok(Ok(())) => self.recovered(),
+            Ok(Ok(_usage)) => self.recovered(),
             Ok(Err(error)) => self.trouble(&error.to_string()),
             Err(_) => self.trouble("JetStream does not answer"),
         }

@@ -18,7 +18,7 @@ async fn a_stream_made_anew_is_noticed_by_the_first_message() {
     for number in 0..5 {
         publish(&publisher, number % 2, batch(&format!("n-{number}"), 1)).await.unwrap();
     }
-    log.verify_end().await.unwrap();
+    log.verify_all().await.unwrap();
     // With the same metadata: nothing else tells it from the one before.
     let client = foreign_client(&server).await;
     let same = config(&client).await;
@@ -28,7 +28,7 @@ async fn a_stream_made_anew_is_noticed_by_the_first_message() {
     assert_eq!(refused.kind, PublishErrorKind::Unknown, "{refused}");
     let went_back = log.went_back().unwrap();
     assert_eq!((went_back.known, went_back.found, went_back.is_end), (5, 1, false));
-    assert!(matches!(log.verify_end().await, Err(LogError::WentBack(found)) if found == went_back));
+    assert!(matches!(log.verify_all().await, Err(LogError::WentBack(found)) if found == went_back));
     let anew = Log::ensure(&connect(&server).await, &settings(2)).await.unwrap();
     anew.verify_all().await.unwrap();
 }
@@ -45,12 +45,12 @@ async fn an_older_copy_is_noticed_by_its_end() {
     server.restart().unwrap();
     let stored = async || publish(&publisher, 1, batch("lost", 1)).await.ok();
     wait_until_async("a message to be stored", PATIENCE, stored).await.unwrap();
-    log.verify_end().await.unwrap();
+    log.verify_all().await.unwrap();
     server.kill().unwrap();
     std::fs::remove_dir_all(server.store_dir()).unwrap();
     copy_folder(older.path(), &server.store_dir()).unwrap();
     server.restart().unwrap();
-    let noticed = async || log.verify_end().await.err().filter(|error| !error.retry_helps());
+    let noticed = async || log.verify_all().await.err().filter(|error| !error.retry_helps());
     let error = wait_until_async("it to be noticed", PATIENCE, noticed).await.unwrap();
     assert!(error.to_string().contains("it had sequence 2, and 1 is its last"), "{error}");
 }

@@ -8,7 +8,7 @@
 //! | whenever | must hold |
 //! |---|---|
 //! | a post is answered 201 | exactly that launch stands, or stood until the log lost it, at the position |
-//! | it is answered 200 or 409 | the same launch, or one of the same id with other content, stands there; of what the log has lost, only until the process looked at a log that is another, or shorter than what it knew |
+//! | it is answered 200 or 409 | the same launch, or one of the same id with other content, stands there; what the log lost before the post came is told only where the process cannot see the loss: the log is no other, and not shorter than what it knew |
 //! | a message is stored at a position that was told before it was made | nobody is told that it is this message's |
 //! | a publish is said not to be sent | nothing of it is ever stored |
 //! | a launch is claimed | the answer is the first place that the process knows of its id |
@@ -63,6 +63,8 @@ pub(crate) struct SurroundingRules {
     pub(crate) ends_are_compared: bool,
     /// Nothing is answered on a new connection before the log was looked at.
     pub(crate) looks_before_answering: bool,
+    /// What is remembered is told only after a look at the log that began after it was asked for.
+    pub(crate) looks_before_answering_from_memory: bool,
     /// Who reads checks, whenever the consumer is made anew, that the log holds what was handed out last.
     pub(crate) readers_check_the_log: bool,
 }
@@ -77,6 +79,7 @@ impl Default for SurroundingRules {
             acknowledgements_are_compared: true,
             ends_are_compared: true,
             looks_before_answering: true,
+            looks_before_answering_from_memory: true,
             readers_check_the_log: true,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     Checked,
     launch::{Launch, packed},
     network::Sender,
-    process::UNKNOWN_TTL_MS,
+    process::{Process, UNKNOWN_TTL_MS},
     publisher::Batch,
     violation,
     world::World,
@@ -40,6 +40,8 @@ enum Wait {
         flight: u64,
         same_content: bool,
     },
+    /// The next look at the log.
+    Look(Verdict),
 }
 
 /// What a client is told.
@@ -104,8 +106,8 @@ impl World {
             let claim = process.claim(post.launch, flight, self.now_ms);
             process.knowledge.check(post.launch, &claim, process.forgets())?;
             match claim {
-                Claim::Known { sequence } => self.answer(&post, Verdict::Duplicate(sequence))?,
-                Claim::Conflict { sequence } => self.answer(&post, Verdict::Conflict(sequence))?,
+                Claim::Known { sequence } => self.answer_from_memory(post, Verdict::Duplicate(sequence))?,
+                Claim::Conflict { sequence } => self.answer_from_memory(post, Verdict::Conflict(sequence))?,
                 Claim::Pending { flight, same_content } if same_content || is_bulk => {
                     post.waits = Wait::Other { flight: flight.0, same_content };
                     // What is of unknown outcome is decided already.
@@ -121,6 +123,36 @@ impl World {
             }
         }
         self.publish(sender, flight, new, breaks_off)
+    }
+
+    /// What is remembered is told after the next look at the log.
+    fn answer_from_memory(&mut self, mut post: Post, verdict: Verdict) -> Checked {
+        if !self.switches.surroundings.looks_before_answering_from_memory {
+            return self.tell_from_memory(&post, verdict);
+        }
+        post.waits = Wait::Look(verdict);
+        self.posts.push(post);
+        Ok(())
+    }
+
+    /// A process has looked at the log, or could not: those who waited for that are answered.
+    pub(super) fn looked(&mut self, process: usize, is_answered: bool) -> Checked {
+        let Process { sender, has_stopped, .. } = self.processes[process];
+        let waits = |post: &mut Post| post.sender == sender && matches!(post.waits, Wait::Look(_));
+        let waiting: Vec<Post> = self.posts.extract_if(.., waits).collect();
+        waiting.iter().try_for_each(|post| match post.waits {
+            Wait::Look(verdict) if is_answered && !has_stopped => self.tell_from_memory(post, verdict),
+            _ => self.answer(post, Verdict::Unavailable),
+        })
+    }
+
+    /// Whoever tells what is remembered could look at the log at that moment.
+    fn tell_from_memory(&mut self, post: &Post, verdict: Verdict) -> Checked {
+        let process = &mut self.processes[post.sender.process];
+        if process.is_connected {
+            process.could_see(&self.broker, self.happening);
+        }
+        self.answer(post, verdict)
     }
 
     fn publish(&mut self, sender: Sender, flight: u64, launches: Vec<Launch>, breaks_off: bool) -> Checked {
@@ -170,7 +202,7 @@ impl World {
         self.processes[sender.process].settle(flight, settlement);
         let is_decided = |post: &mut Post| {
             let waits_for = match post.waits {
-                Wait::Nothing => None,
+                Wait::Nothing | Wait::Look(_) => None,
                 Wait::Own(flight) | Wait::Other { flight, .. } => Some(flight),
             };
             post.sender == sender && waits_for == Some(flight)
@@ -179,7 +211,7 @@ impl World {
         for post in decided {
             let same_content = match post.waits {
                 Wait::Other { same_content, .. } => same_content,
-                Wait::Own(_) | Wait::Nothing => true,
+                Wait::Own(_) | Wait::Nothing | Wait::Look(_) => true,
             };
             match (settlement, post.waits) {
                 (Settlement::Published { sequence }, Wait::Own(_)) => {

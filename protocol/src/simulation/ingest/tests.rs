@@ -43,6 +43,9 @@ const MUTATIONS: &[Mutation] = &[
     ("nothing is answered before the log was looked at", |switches| {
         switches.surroundings.looks_before_answering = false;
     }),
+    ("memory is told after a look at the log", |switches| {
+        switches.surroundings.looks_before_answering_from_memory = false;
+    }),
     ("another log stops posts", |switches| switches.surroundings.another_log_stops_posts = false),
     ("readers check the log", |switches| switches.surroundings.readers_check_the_log = false),
 ];

@@ -193,7 +193,13 @@ impl World {
             }
             7 if surroundings.sweeps => process.sweep(now_ms),
             8 => process.warm(),
-            9 if process.is_connected => process.look(&self.broker, happening, surroundings),
+            9 => {
+                let is_answered = process.is_connected;
+                if is_answered {
+                    process.look(&self.broker, happening, surroundings);
+                }
+                self.looked(index, is_answered)?;
+            }
             _ => {}
         }
         Ok(())
