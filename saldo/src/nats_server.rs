@@ -7,6 +7,7 @@
 //! | it runs, but has stopped storing | it is restarted when somebody asks for it: see [`Restart`] |
 //! | Saldo is asked to stop | SIGTERM, a while to finish, then SIGKILL |
 //! | Saldo is killed | the kernel kills it (Linux): see [`exec_child`] |
+//! | another nats-server works with the folder | the start is refused: see [`wait_for_leftover`] |
 
 mod binary;
 mod child;

@@ -42,7 +42,7 @@ impl ServerSettings {
 
     /// JetStream's folder.
     pub fn store_folder(&self) -> PathBuf {
-        self.data.join("nats")
+        store_folder(&self.data)
     }
 
     /// The log file.
@@ -95,6 +95,11 @@ impl ServerSettings {
 /// Where the configuration of a data folder's server lies.
 pub fn config_file(data: &Path) -> PathBuf {
     data.join("nats-server.conf")
+}
+
+/// Where its log lies.
+pub fn store_folder(data: &Path) -> PathBuf {
+    data.join("nats")
 }
 
 /// Where its process id lies.

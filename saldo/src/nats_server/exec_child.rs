@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// What the child is called in lists of processes, and how a later start knows it from a server that somebody else started.
+pub(super) const CHILD_NAME: &str = "nats-server-of-saldo-up";
+
 /// Asks the kernel for SIGKILL when the parent's thread ends, sees that the parent is still there, locks the folder, and
 /// becomes the program. Request and lock outlive `exec`, so that no watcher process is needed and the child's id is the
 /// program's.
@@ -33,7 +36,7 @@ pub fn exec_child(arguments: &ExecChildArguments) -> anyhow::Result<()> {
     }
     hold(&arguments.lock)?;
     let Some((program, rest)) = arguments.command.split_first() else { bail!("no program is named") };
-    let failure = Command::new(program).args(rest).exec();
+    let failure = Command::new(program).arg0(CHILD_NAME).args(rest).exec();
     Err(anyhow!("cannot run {}: {failure}", program.display()))
 }
 

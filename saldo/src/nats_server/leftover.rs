@@ -1,14 +1,23 @@
-//! A nats-server of a start before this one: after a kill -9 of Saldo the kernel ends it, which may take a moment.
+//! A nats-server that is there before this start begins its own.
+//!
+//! One of a start before this one: after a kill -9 of Saldo the kernel ends it, which may take a moment. It is known by the name that
+//! [`exec_child`](super::exec_child) gives it. Any other that works with the data folder was started by somebody who
+//! needs it: it is left alone, and the start is refused, for two servers on one log damage it.
 
 use std::{
+    ffi::OsStr,
     fs,
-    path::Path,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::config::{config_file, process_file};
+use super::{
+    config::{config_file, process_file, store_folder},
+    exec_child::CHILD_NAME,
+};
 
 /// How long it may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,10 +27,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Where the system tells about its processes.
 const PROCESSES: &str = "/proc";
 
+/// How the program of a server is named.
+const PROGRAM: &[u8] = b"nats-server";
+
 /// What has the leftover's process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// The nats-server with our configuration.
+    /// The nats-server with our configuration, started by Saldo.
     Ours,
     /// A process that has no command line any more, while one of its threads has not ended: most likely ours, and until the
     /// last of them has its port is taken.
@@ -31,33 +43,45 @@ enum Found {
 }
 
 /// Waits until the leftover, if there is one, has ended; kills it if the kernel has not. The caller holds the
-/// locks of data folder and log, so that nobody else can be using that server.
+/// locks of data folder and log, so that no other Saldo can be using that server.
 ///
 /// # Errors
-/// It does not end.
+/// It does not end, or somebody else runs a nats-server on this folder.
 pub async fn wait_for_leftover(data: &Path) -> anyhow::Result<()> {
     wait_for_leftover_of(Path::new(PROCESSES), data).await
 }
 
 async fn wait_for_leftover_of(processes: &Path, data: &Path) -> anyhow::Result<()> {
     let file = process_file(data);
-    let Some(process) = read(&file) else { return Ok(()) };
+    if let Some(process) = read(&file) {
+        end(processes, process, data).await?;
+    }
+    if let Some(id) = foreign_server(processes, data) {
+        anyhow::bail!(
+            "a nats-server that this program did not start works with {} (process {id}): two on one log damage it; end it with \
+             `kill {id}`, wait until it has ended, and start again",
+            data.display()
+        );
+    }
+    let _absent_already = fs::remove_file(file);
+    Ok(())
+}
+
+async fn end(processes: &Path, process: Pid, data: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let is_late = Instant::now() > deadline;
         match found(processes, process, &config_file(data)) {
-            Found::Nothing => break,
+            Found::Nothing => return Ok(()),
             Found::Ours if is_late => {
                 anyhow::bail!("a nats-server of an earlier start (process {}) does not end", process.as_raw_pid());
             }
             Found::Ours => drop(kill_process(process, Signal::KILL)),
-            Found::Ending if is_late => break,
+            Found::Ending if is_late => return Ok(()),
             Found::Ending => {}
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let _absent_already = fs::remove_file(file);
-    Ok(())
 }
 
 fn read(file: &Path) -> Option<Pid> {
@@ -67,7 +91,9 @@ fn read(file: &Path) -> Option<Pid> {
 fn found(processes: &Path, process: Pid, config: &Path) -> Found {
     let about = processes.join(process.as_raw_pid().to_string());
     let Ok(command) = fs::read(about.join("cmdline")) else { return Found::Nothing };
-    if command.split(|byte| *byte == 0).any(|argument| is_path_to(&about, argument, config)) {
+    let arguments: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    let is_child = arguments.first() == Some(&CHILD_NAME.as_bytes());
+    if is_child && names(&about, &arguments, config) {
         Found::Ours
     } else if command.is_empty() && (is_running(&about) || threads(&about) > 1) {
         Found::Ending
@@ -76,12 +102,40 @@ fn found(processes: &Path, process: Pid, config: &Path) -> Found {
     }
 }
 
-/// Whether an argument of a process, which may be relative to its folder, names the file.
-fn is_path_to(about: &Path, argument: &[u8], file: &Path) -> bool {
-    let Ok(argument) = std::str::from_utf8(argument) else { return false };
-    let named = Path::new(argument.strip_prefix("--config=").unwrap_or(argument));
-    let place = fs::read_link(about.join("cwd")).unwrap_or_default().join(named);
-    named == file || place.canonicalize().is_ok_and(|place| file.canonicalize().is_ok_and(|file| place == file))
+/// A nats-server whose command line names the folder's configuration or its log.
+fn foreign_server(processes: &Path, data: &Path) -> Option<u32> {
+    let is_here = |id: &u32| {
+        let about = processes.join(id.to_string());
+        let command = fs::read(about.join("cmdline")).unwrap_or_default();
+        let arguments: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+        let is_named = |place: &Path| names(&about, &arguments, place);
+        is_server(&arguments) && (is_named(&config_file(data)) || is_named(&store_folder(data)))
+    };
+    let mut ids = fs::read_dir(processes).ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.find(is_here)
+}
+
+fn is_server(arguments: &[&[u8]]) -> bool {
+    let program = arguments.first().and_then(|program| Path::new(OsStr::from_bytes(program)).file_name());
+    program.is_some_and(|name| name.as_bytes().starts_with(PROGRAM))
+}
+
+/// Whether an argument of a process names the file or folder.
+fn names(about: &Path, arguments: &[&[u8]], place: &Path) -> bool {
+    let canonical = place.canonicalize().ok();
+    let named = |argument: &&[u8]| {
+        let named = place_of(about, argument);
+        named == place || (canonical.is_some() && named.canonicalize().ok() == canonical)
+    };
+    arguments.iter().any(named)
+}
+
+/// What an argument names, `--config=…` included; it may be relative to the folder of the process.
+fn place_of(about: &Path, argument: &[u8]) -> PathBuf {
+    let is_option = argument.starts_with(b"-");
+    let value = argument.iter().position(|byte| *byte == b'=').filter(|_| is_option);
+    let value = value.map_or(argument, |index| &argument[index + 1..]);
+    fs::read_link(about.join("cwd")).unwrap_or_default().join(OsStr::from_bytes(value))
 }
 
 /// Whether the main thread is at work, as it is while it ends. Threads of the kernel, which have no command line either, sleep most
@@ -100,6 +154,8 @@ fn threads(about: &Path) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     #[tokio::test]
@@ -118,7 +174,7 @@ mod tests {
         // By its whole path, and as a person names it who stands in the folder.
         for named in [config.as_os_str(), config.file_name().unwrap()] {
             let mut command = std::process::Command::new("sh");
-            command.args(["-c", "read forever", "sh"]).arg(named).current_dir(folder.path());
+            command.arg0(CHILD_NAME).args(["-c", "read forever", "sh"]).arg(named).current_dir(folder.path());
             let mut leftover = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
             fs::write(process_file(folder.path()), leftover.id().to_string()).unwrap();
             let reaper = std::thread::spawn(move || leftover.wait().unwrap());
@@ -174,5 +230,39 @@ mod tests {
         let about = ending(processes.path(), 77);
         fs::remove_dir(about.join("task/78")).unwrap();
         wait_for_leftover_of(processes.path(), data.path()).await.unwrap();
+    }
+
+    /// A process as the kernel shows it.
+    fn shown(processes: &Path, command: &[&str]) {
+        let about = processes.join("77");
+        fs::create_dir_all(&about).unwrap();
+        fs::write(about.join("cmdline"), command.join("\0")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_of_somebody_else_on_the_folder_is_named_and_nothing_else_is_in_the_way() {
+        let (data, processes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(config_file(data.path()), "").unwrap();
+        fs::create_dir(store_folder(data.path())).unwrap();
+        let config = config_file(data.path()).display().to_string();
+        let store = store_folder(data.path()).display().to_string();
+        for (command, is_in_the_way) in [
+            (vec!["nats-server", "-c", &config], true),
+            (vec!["/opt/nats-server-v2", &format!("--config={config}")], true),
+            (vec!["nats-server", "-js", "-sd", &store], true),
+            (vec!["nats-server", "-c", "/etc/nats.conf"], false),
+            (vec!["vi", &config], false),
+            (vec![""], false),
+        ] {
+            shown(processes.path(), &command);
+            // It has the id of a leftover by chance, or never had.
+            for noted in ["77", "78"] {
+                fs::write(process_file(data.path()), noted).unwrap();
+                let waited = wait_for_leftover_of(processes.path(), data.path()).await;
+                let refused = waited.err().map(|error| error.to_string());
+                assert_eq!(refused.is_some(), is_in_the_way, "{command:?}: {refused:?}");
+                assert!(refused.is_none_or(|refused| refused.contains("process 77")));
+            }
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Starting, being killed, stopping: what was acknowledged is there afterwards, and nothing else is.
 
 use reqwest::StatusCode;
-use testkit::{ChildProcess, free_port, temp_folder, wait_until, wait_until_async};
+use testkit::{ChildProcess, NatsServer, free_port, temp_folder, wait_until, wait_until_async};
 
 use crate::{
     http::{count, day, post, status, text},
     log_name::saldo_log,
-    pipeline::{PATIENCE, Pipeline, runs, saldo, up, wait_for_end},
+    pipeline::{PATIENCE, Pipeline, refusal, runs, saldo, up, wait_for_end},
 };
 
 #[tokio::test]
@@ -169,4 +169,25 @@ fn kill(process: u32) {
 fn signal(process: u32, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
     rustix::process::kill_process(id, signal).unwrap();
+}
+
+/// An operator started the folder's nats-server by hand, as docs/operations.md says, under the process id that the folder notes.
+#[tokio::test]
+async fn a_nats_server_that_somebody_started_by_hand_is_not_ended() {
+    let folder = temp_folder().unwrap();
+    let pipeline = Pipeline::start(folder.path());
+    post(&pipeline, "a").await;
+    pipeline.stop();
+    let server = NatsServer::options().config_file(folder.path().join("nats-server.conf")).start().unwrap();
+    for noted in [server.id(), server.id() + 1] {
+        std::fs::write(folder.path().join("nats-server.pid"), noted.to_string()).unwrap();
+        let said = refusal(&mut up(folder.path(), &[]));
+        assert!(said.contains(&format!("kill {}", server.id())), "{said}");
+        assert!(runs(server.id()));
+    }
+    drop(server);
+    let pipeline = Pipeline::start(folder.path());
+    let position = post(&pipeline, "b").await;
+    assert_eq!(count(&pipeline, &position).await, 2);
+    pipeline.stop();
 }
