@@ -24,8 +24,7 @@ const AUDIT_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Between two audits lies so many times what the last one took, however often the connection is made anew.
 const PAUSE_FACTOR: u32 = 10;
 /// What an operator does about missing messages.
-const REMEDY: &str =
-    "restore a backup of the log, or post them again and accept the loss (docs/operations.md, A damaged log)";
+const REMEDY: &str = "restore a backup of the log, or post them again and run: saldo log accept-loss (docs/operations.md, A damaged log)";
 
 /// What is known of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use protocol::{
     high_water::{HighWater, WentBack},
     lane::MAX_PARTITIONS,
     log::{LogIdentity, LogMessage},
-    missing::Missing,
+    missing::{AcceptedLoss, MAX_RANGES, Missing},
 };
 use serde_json::json;
 use tracing::info;
@@ -38,6 +38,8 @@ pub const STREAM_EPOCH: u8 = 1;
 /// An end below what is known is looked at so often before it is believed: a new leader may need a moment.
 const END_LOOKS: usize = 3;
 const END_PAUSE: Duration = Duration::from_millis(200);
+/// Ranges of accepted losses: a stream's metadata have at most 128 KiB, and a range up to 42 bytes.
+const MAX_ACCEPTED_RANGES: usize = 2_000;
 
 /// How the log is made.
 #[derive(Clone, Debug)]
@@ -135,11 +137,39 @@ impl Log {
         Ok(renamed)
     }
 
+    /// Reads the whole log and records in its metadata that exactly those messages are accepted as lost that are missing: all
+    /// of them, also those accepted before. What is there, or is still to come, is not among them.
+    ///
+    /// # Errors
+    /// The stream is not Saldo's, has more holes than its metadata hold, or cannot be read; or the request failed: then they
+    /// may have been recorded.
+    pub async fn accept_loss(client: &Client, epoch: u8) -> Result<Missing, LogError> {
+        let name = subjects::stream_name(epoch);
+        let found = stream::info(client, &name).await?.ok_or_else(|| LogError::Missing(name.clone()))?;
+        let identity = stream::identity_of_damaged(&name, &found)?;
+        let log = Self::of(client, name.clone(), identity, found.state.last_seq);
+        let missing = audit::audit(&log, AcceptedLoss::default(), found.state.last_seq, MAX_ACCEPTED_RANGES).await?;
+        let accepted = missing.accepted().ok_or_else(|| {
+            let why =
+                format!("messages are missing in more than {MAX_ACCEPTED_RANGES} places: restore a backup of the log");
+            LogError::NotOurs(why)
+        })?;
+        let mut config = found.config;
+        config["metadata"][stream::META_ACCEPTED_LOSS] = json!(accepted.to_string());
+        let updated = api::request(client, &format!("STREAM.UPDATE.{name}"), &config).await;
+        let _info: stream::StreamInfo = updated.map_err(NatsError::from)?;
+        Ok(missing)
+    }
+
     fn checked(client: &Client, stream: String, found: &stream::StreamInfo) -> Result<Self, LogError> {
         let identity = stream::identity_of(&stream, found)?;
+        Ok(Self::of(client, stream, identity, found.state.last_seq))
+    }
+
+    fn of(client: &Client, stream: String, identity: LogIdentity, end: u64) -> Self {
         let high_water = Arc::new(HighWater::default());
-        high_water.saw(found.state.last_seq);
-        Ok(Self { client: client.clone(), identity, stream, writes: Arc::default(), high_water })
+        high_water.saw(end);
+        Self { client: client.clone(), identity, stream, writes: Arc::default(), high_water }
     }
 
     /// Which log this is.
@@ -232,7 +262,7 @@ impl Log {
         let found = stream::info(&self.client, &self.stream).await?;
         let found = found.ok_or_else(|| NatsError::unavailable(format!("the stream {} is not there", self.stream)))?;
         let accepted = stream::accepted_loss(&found.config).map_err(NatsError::refused)?;
-        audit::audit(self, accepted, found.state.last_seq).await
+        audit::audit(self, accepted, found.state.last_seq, MAX_RANGES).await
     }
 
     /// How often the connection to NATS was made: another number means that the server may have another state of the log.

@@ -30,12 +30,17 @@ impl Missing {
         &self.ranges
     }
 
-    fn add(&mut self, range: RangeInclusive<u64>) {
+    /// All of it, accepted as lost; `None` where it has more ranges than are named.
+    pub fn accepted(&self) -> Option<AcceptedLoss> {
+        (self.further_ranges == 0).then(|| AcceptedLoss(self.ranges.clone()))
+    }
+
+    fn add(&mut self, range: RangeInclusive<u64>, most_ranges: usize) {
         if range.is_empty() {
             return;
         }
         self.messages = self.messages.saturating_add((range.end() - range.start()).saturating_add(1));
-        if self.ranges.len() < MAX_RANGES {
+        if self.ranges.len() < most_ranges {
             self.ranges.push(range);
         } else {
             self.further_ranges += 1;
@@ -84,27 +89,32 @@ impl AcceptedLoss {
         self.0.iter().fold(0, |total, range| total.saturating_add((range.end() - range.start()).saturating_add(1)))
     }
 
+    /// The highest sequence of all.
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|range| *range.end())
+    }
+
     /// Whether every sequence of the range is accepted as lost.
     pub fn covers(&self, range: RangeInclusive<u64>) -> bool {
         let mut missing = Missing::default();
-        self.rest_of(range, &mut missing);
+        self.rest_of(range, &mut missing, 0);
         missing.is_empty()
     }
 
     /// Adds what is not accepted of a range.
-    fn rest_of(&self, range: RangeInclusive<u64>, missing: &mut Missing) {
+    fn rest_of(&self, range: RangeInclusive<u64>, missing: &mut Missing, most_ranges: usize) {
         let mut from = *range.start();
         for accepted in &self.0 {
             if accepted.end() < &from || accepted.start() > range.end() {
                 continue;
             }
-            missing.add(from..=accepted.start().saturating_sub(1));
+            missing.add(from..=accepted.start().saturating_sub(1), most_ranges);
             match accepted.end().checked_add(1) {
                 Some(next) => from = next,
                 None => return,
             }
         }
-        missing.add(from..=*range.end());
+        missing.add(from..=*range.end(), most_ranges);
     }
 }
 
@@ -148,12 +158,18 @@ pub struct SequenceCheck {
     accepted: AcceptedLoss,
     next: u64,
     missing: Missing,
+    most_ranges: usize,
 }
 
 impl SequenceCheck {
     /// Nothing was seen yet: sequence 1 is to come.
     pub fn new(accepted: AcceptedLoss) -> Self {
-        Self { accepted, next: 1, missing: Missing::default() }
+        Self { accepted, next: 1, missing: Missing::default(), most_ranges: MAX_RANGES }
+    }
+
+    /// Names up to so many ranges instead of [`MAX_RANGES`].
+    pub fn naming(self, most_ranges: usize) -> Self {
+        Self { most_ranges, ..self }
     }
 
     /// The lowest sequence that was neither seen nor found missing.
@@ -166,14 +182,14 @@ impl SequenceCheck {
         if sequence < self.next {
             return;
         }
-        self.accepted.rest_of(self.next..=sequence.saturating_sub(1), &mut self.missing);
+        self.accepted.rest_of(self.next..=sequence.saturating_sub(1), &mut self.missing, self.most_ranges);
         self.next = sequence.saturating_add(1);
     }
 
     /// The log hands out nothing more up to `end`: what is missing.
     pub fn finish(mut self, end: u64) -> Missing {
         if end >= self.next {
-            self.accepted.rest_of(self.next..=end, &mut self.missing);
+            self.accepted.rest_of(self.next..=end, &mut self.missing, self.most_ranges);
         }
         self.missing
     }
@@ -228,6 +244,12 @@ mod tests {
         let missing = check((1..=1_000).filter(|sequence| sequence % 2 == 0), 1_000, "");
         assert_eq!((missing.messages(), missing.ranges().len()), (500, MAX_RANGES));
         assert!(missing.to_string().ends_with("and 400 more ranges"));
+        assert_eq!(missing.accepted(), None, "what is not named is not accepted");
+        let mut check = SequenceCheck::new(AcceptedLoss::default()).naming(500);
+        (1..=1_000).filter(|sequence| sequence % 2 == 0).for_each(|sequence| check.saw(sequence));
+        let accepted = check.finish(1_000).accepted().unwrap();
+        assert_eq!((accepted.messages(), accepted.last()), (500, Some(999)));
+        assert_eq!(accepted.to_string().parse(), Ok(accepted));
     }
 
     proptest! {

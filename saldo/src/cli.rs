@@ -116,6 +116,16 @@ pub enum LogCommand {
     Restored(LogRestoredArguments),
     /// Raise the log's epoch by one, and put its metadata back where they were damaged
     RaiseEpoch(LogRaiseEpochArguments),
+    /// Say which messages of a damaged log are missing, and record exactly these as accepted losses
+    AcceptLoss(LogAcceptLossArguments),
+}
+
+/// `saldo log accept-loss`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogAcceptLossArguments {
+    /// Servers of the NATS that keeps it, with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
+    #[arg(long, value_name = "SERVERS")]
+    pub nats: Option<String>,
 }
 
 /// `saldo log restored`.

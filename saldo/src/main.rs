@@ -8,6 +8,7 @@ mod environment;
 mod failure;
 mod health;
 mod log;
+mod log_loss;
 mod log_name;
 mod nats_client;
 mod nats_server;
@@ -45,6 +46,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Log(LogCommand::Apply(arguments)) => log::apply(&arguments),
         Command::Log(LogCommand::Restored(arguments)) => log_name::restored(&arguments),
         Command::Log(LogCommand::RaiseEpoch(arguments)) => log_name::raise_epoch(&arguments),
+        Command::Log(LogCommand::AcceptLoss(arguments)) => log_loss::accept_loss(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Health(arguments) => health::health(&arguments),
         Command::Zone(arguments) => zone::print_versions(&arguments),

@@ -99,10 +99,21 @@ pub(crate) fn first_message(stream: &str, state: &StreamState, accepted: &Accept
     }
     Err(LogError::NotOurs(format!(
         "the stream {stream} begins with sequence {}: all messages before it are gone, though nothing may be deleted; \
-         restore a backup, or accept the loss in its metadata (saldo.accepted_loss=1-{})",
-        state.first_seq,
-        state.first_seq - 1
+         restore a backup, or accept the loss with: saldo log accept-loss",
+        state.first_seq
     )))
+}
+
+/// A loss can only be accepted of what was there: what comes to stand at these sequences could be lost unseen.
+pub(crate) fn accepted_loss(stream: &str, state: &StreamState, accepted: &AcceptedLoss) -> Result<(), LogError> {
+    match accepted.last() {
+        Some(last) if last > state.last_seq => Err(LogError::NotOurs(format!(
+            "the stream {stream} ends with sequence {}, and the loss of {last} is accepted in its metadata (saldo.accepted_loss): \
+             record what is missing with: saldo log accept-loss",
+            state.last_seq
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn all(stream: &str, config: &Value, further: &[Check]) -> Result<(), LogError> {
@@ -266,5 +277,15 @@ mod tests {
         assert!(check(0, "").is_ok() && check(1, "").is_ok() && check(3, "1-2").is_ok());
         assert!(check(3, "").unwrap_err().to_string().contains("sequence 3"));
         assert!(check(3, "2").is_err());
+    }
+
+    #[test]
+    fn no_loss_is_accepted_of_what_is_to_come() {
+        let ends_at = |last_seq| StreamState { messages: last_seq, bytes: 0, first_seq: 1, last_seq, num_deleted: 0 };
+        let check = |end, accepted: &str| accepted_loss("LAUNCHES", &ends_at(end), &accepted.parse().unwrap());
+        assert!(check(0, "").is_ok() && check(9, "3-4,9").is_ok());
+        let refused = check(9, "3-4,8-10").unwrap_err().to_string();
+        assert!(refused.contains("sequence 9") && refused.contains("saldo log accept-loss"), "{refused}");
+        assert!(check(0, "1").is_err());
     }
 }

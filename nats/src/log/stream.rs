@@ -137,16 +137,28 @@ fn kept_for_ever(name: &str, replicas: usize, max_bytes: i64) -> Value {
 
 /// Reads the identity from a stream's metadata and checks everything that the promises rest on.
 pub(crate) fn identity_of(stream: &str, info: &StreamInfo) -> Result<LogIdentity, LogError> {
+    let identity = identity_of_damaged(stream, info)?;
+    let accepted = accepted_loss(&info.config)?;
+    checks::accepted_loss(stream, &info.state, &accepted)?;
+    checks::first_message(stream, &info.state, &accepted)?;
+    Ok(identity)
+}
+
+/// The same of a log of which messages may be gone, accepted or not.
+pub(crate) fn identity_of_damaged(stream: &str, info: &StreamInfo) -> Result<LogIdentity, LogError> {
     let identity = metadata::identity(stream, &info.config)?;
     check_log_config(stream, &info.config, identity.partitions)?;
-    checks::first_message(stream, &info.state, &accepted_loss(&info.config)?)?;
     Ok(identity)
 }
 
 /// The sequences that an operator has accepted as lost.
 pub(crate) fn accepted_loss(config: &Value) -> Result<AcceptedLoss, LogError> {
     let text = config["metadata"][META_ACCEPTED_LOSS].as_str().unwrap_or_default();
-    text.parse().map_err(|error| LogError::NotOurs(format!("{META_ACCEPTED_LOSS} in the stream's metadata: {error}")))
+    text.parse().map_err(|error| {
+        LogError::NotOurs(format!(
+            "{META_ACCEPTED_LOSS} in the stream's metadata: {error}; saldo log accept-loss puts it right"
+        ))
+    })
 }
 
 fn check_log_config(stream: &str, config: &Value, partitions: u16) -> Result<(), LogError> {
@@ -193,6 +205,10 @@ mod tests {
             info.config[key] = value;
             assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "{key}");
         }
+        let mut info = made();
+        info.config["metadata"][META_ACCEPTED_LOSS] = json!("1");
+        assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))), "beyond the end");
+        assert!(identity_of_damaged("LAUNCHES_2", &info).is_ok());
         let mut info = made();
         info.state.first_seq = 2;
         assert!(matches!(identity_of("LAUNCHES_2", &info), Err(LogError::NotOurs(_))));

@@ -21,9 +21,14 @@ const SETTINGS: ReaderSettings = ReaderSettings { pull_bytes: 1024 * 1024, pull_
 /// A server that says nothing at all for so long is asked in another way.
 const SILENCE: Duration = Duration::from_millis(SETTINGS.silence_ms);
 
-/// Finds the sequences up to `end` that the log does not hand out and nobody has accepted as lost.
-pub(crate) async fn audit(log: &Log, accepted: AcceptedLoss, end: u64) -> Result<Missing, NatsError> {
-    let mut check = SequenceCheck::new(accepted);
+/// Finds the sequences up to `end` that the log does not hand out and nobody has accepted as lost; names so many ranges of them.
+pub(crate) async fn audit(
+    log: &Log,
+    accepted: AcceptedLoss,
+    end: u64,
+    most_ranges: usize,
+) -> Result<Missing, NatsError> {
+    let mut check = SequenceCheck::new(accepted).naming(most_ranges);
     while check.next() <= end {
         read(log, &mut check, end).await?;
         if check.next() > end {

@@ -134,3 +134,36 @@ async fn an_undamaged_log_has_no_holes_while_it_is_written_and_its_server_restar
     assert!(missing.is_empty() && log.usage().await.unwrap().last_sequence == 1_500);
     assert_eq!(Log::ensure(&connect(&server).await, &settings(2)).await.unwrap().identity(), log.identity());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_what_is_missing_is_accepted_and_nothing_that_is_to_come() {
+    for damage in ["it begins later", "it has a hole"] {
+        let mut server = stopped_log().await;
+        let block = blocks(&server).join("1.blk");
+        match damage {
+            "it begins later" => fs::remove_file(block).unwrap(),
+            _ => flip(&block, |length| length / 2),
+        }
+        server.restart().unwrap();
+        let client = connect(&server).await;
+        let accept = async || Log::accept_loss(&client, 1).await.ok();
+        let missing = wait_until_async("an audit", PATIENCE, accept).await.unwrap();
+        assert_eq!(missing.ranges().len(), 1, "{damage}: {missing}");
+        let log = Log::open(&client, 1).await.unwrap();
+        assert!(log.missing().await.unwrap().is_empty(), "{damage}");
+        let usage = log.usage().await.unwrap();
+        assert_eq!((usage.accepted_loss, usage.last_sequence), (missing.messages(), MESSAGES), "{damage}");
+
+        let beyond = format!("{},{}-{}", missing.ranges()[0].start(), MESSAGES, MESSAGES + 9);
+        let stream = async_nats::jetstream::new(foreign_client(&server).await);
+        let mut config = stream.get_stream("LAUNCHES").await.unwrap().cached_info().config.clone();
+        config.metadata.insert("saldo.accepted_loss".to_owned(), beyond);
+        stream.update_stream(config).await.unwrap();
+        for error in [log.verify().await.unwrap_err(), Log::open(&client, 1).await.unwrap_err()] {
+            assert!(error.to_string().contains("saldo log accept-loss") && !error.retry_helps(), "{error}");
+        }
+        let again = Log::accept_loss(&client, 1).await.unwrap();
+        assert_eq!(again, missing, "{damage}");
+        log.verify().await.unwrap();
+    }
+}

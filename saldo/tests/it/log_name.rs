@@ -107,7 +107,7 @@ async fn metadata_that_were_lost_are_put_back_by_the_command_that_the_error_name
 #[test]
 fn a_log_that_is_not_there_is_told_in_one_sentence() {
     let server = NatsServer::start().unwrap();
-    for verb in ["restored", "raise-epoch"] {
+    for verb in ["restored", "raise-epoch", "accept-loss"] {
         let nats = format!("127.0.0.1:{}", server.port());
         let said = refusal(saldo().args(["log", verb, "--nats", &nats]));
         assert!(said.contains("there is no stream LAUNCHES"), "{said}");
