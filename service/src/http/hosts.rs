@@ -9,6 +9,7 @@
 //! |---|---|
 //! | HTTP/1.1 without `Host`; several; one that is no host; user information in the target | 400 (RFC 9112 section 3.2) |
 //! | another host, while hosts are limited | 421 |
+//! | another host that is an address, for `/health/live`, `/health/ready` and `/metrics` | as if for this machine: probes come by address, a browser led astray by name |
 //! | HTTP/1.0 without `Host` and without a host in its target | as if for this machine: no browser sends such a one |
 //!
 //! A target in absolute form replaces `Host` (RFC 9112 section 3.2.2).
@@ -26,6 +27,8 @@ use crate::{
 };
 
 const ALLOWED_HOSTS: &str = "SALDO_HTTP_ALLOWED_HOSTS";
+/// What probes and scrapers ask for. They know a service by its address, and hold no tenant's data.
+const PROBED_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/metrics"];
 
 /// A host as a request names it, without its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +111,11 @@ impl Hosts {
         match (host_of(request)?, self) {
             (None, _) | (_, Self::Any) => Ok(()),
             (Some(host), Self::Local(allowed)) => {
-                let is_answered = host.is_of_this_machine() || allowed.iter().any(|allowed| allowed.is(&host));
+                let is_probe = || PROBED_PATHS.contains(&request.uri().path());
+                let is_by_address = matches!(host, Host::Address(_));
+                let is_answered = host.is_of_this_machine()
+                    || allowed.iter().any(|allowed| allowed.is(&host))
+                    || (is_by_address && is_probe());
                 if is_answered { Ok(()) } else { Err(misdirected()) }
             }
         }
@@ -315,6 +322,23 @@ mod tests {
         assert_eq!(ask(&of("0.0.0.0:1", &[]), "what ever"), Err("host_invalid"));
         assert_eq!(ask(&of("0.0.0.0:1", &allowed), "whatever"), Err("misdirected"));
         assert_eq!(ask(&of("0.0.0.0:1", &allowed), "127.0.0.1:1"), Ok(()), "health checks of the same container");
+    }
+
+    #[test]
+    fn probes_come_by_address_and_nothing_else_does() {
+        let allowed = [AllowedHost::Name("saldo.example".to_owned())];
+        let hosts = Hosts::of("0.0.0.0:1".parse().unwrap(), &allowed);
+        let ask = |path: &str, host: &str| {
+            let request = Request::get(path).header("host", host).body(()).unwrap();
+            hosts.check(&request).map_err(|problem| problem.kind.slug)
+        };
+        for path in PROBED_PATHS {
+            assert_eq!((ask(path, "10.0.0.7:8080"), ask(path, "[fe80::7]")), (Ok(()), Ok(())), "{path}");
+            assert_eq!(ask(path, "attacker.example"), Err("misdirected"), "{path}");
+        }
+        for path in ["/v1/launches", "/", "/health", "/metrics/"] {
+            assert_eq!(ask(path, "10.0.0.7:8080"), Err("misdirected"), "{path}");
+        }
     }
 
     #[test]
