@@ -1,15 +1,10 @@
 //! The CQL store as the environment describes it.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use anyhow::Context;
-use retry::{Backoff, Shutdown, retry};
 use service::Variables;
-use store::{Replication, ScyllaConfig, ScyllaConsistency, ScyllaStore, Store, StoreError};
-
-/// Delays between attempts to reach the cluster at the start.
-const FIRST_DELAY_MS: u64 = 200;
-const LONGEST_DELAY_MS: u64 = 5_000;
+use store::{Replication, ScyllaConfig, ScyllaConsistency};
 
 /// Reads and checks the variables; `who` needs the store.
 ///
@@ -71,17 +66,6 @@ pub fn replication(variables: &Variables) -> anyhow::Result<Replication> {
 }
 
 const MOST_COPIES: u16 = 100;
-
-/// Connects, as often as it takes.
-///
-/// # Errors
-/// A retry does not help, or the shutdown began.
-pub async fn connect(config: &ScyllaConfig, shutdown: &Shutdown) -> anyhow::Result<Arc<dyn Store>> {
-    let mut backoff = Backoff::new(FIRST_DELAY_MS, LONGEST_DELAY_MS);
-    let connect = || ScyllaStore::connect(config.clone());
-    let store = retry("connecting to the CQL store", &mut backoff, shutdown, StoreError::retry_helps, connect).await?;
-    Ok(Arc::new(store))
-}
 
 /// As people write it.
 #[derive(Clone, Copy, Default)]

@@ -15,6 +15,10 @@ const PREFIX: &str = "SALDO_";
 /// Names that are less alike than this are no slips of one another.
 const LEAST_SIMILARITY: f64 = 0.85;
 
+/// Names that somebody may have from elsewhere, with what there is in their place.
+const REMOVED: &[(&str, &str)] =
+    &[("SALDO_EPOCH", "the epoch stands in the metadata of the log's stream, and `saldo log raise-epoch` raises it")];
+
 /// Checks the names and values of all variables that begin with `SALDO_`. One environment may serve all services, so each
 /// accepts the variables of every other.
 ///
@@ -34,6 +38,9 @@ fn check_one(name: &str, value: &OsStr) -> anyhow::Result<()> {
     let is_known = known_names().any(|known| known == name);
     if !is_known && service_links::is_one(name, value) {
         return Ok(());
+    }
+    if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == name) {
+        bail!("{name} is set and is no variable of Saldo: {instead}");
     }
     if !is_known {
         let hint = nearest(name).map(|known| format!("did you mean {known}? ")).unwrap_or_default();
@@ -93,6 +100,8 @@ mod tests {
                 assert!(refused.contains(name) && refused.contains(&format!("mean {meant}?")), "{refused}");
             }
         }
+        let refused = checked("SALDO_EPOCH", "2").unwrap_err();
+        assert!(refused.contains("saldo log raise-epoch") && !refused.contains("did you mean"), "{refused}");
         let refused = checked("SALDO_ZZZ", "1").unwrap_err();
         assert!(refused.contains("SALDO_ZZZ is set") && !refused.contains("did you mean"), "{refused}");
     }

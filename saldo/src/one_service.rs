@@ -10,9 +10,10 @@ use std::{
 };
 
 use anyhow::Context;
-use nats::{Changes, Client, ClientConfig, Leases, Log, LogError, NatsError, Parked};
-use retry::{Backoff, RetryError, Shutdown, retry};
-use service::{HttpLimits, Variables, http::open_files::OpenFiles};
+use nats::{Changes, LogError, NatsError};
+use retry::{RetryError, Shutdown};
+use service::{HttpLimits, ProblemKind, Variables, http::open_files::OpenFiles, problem::kinds};
+use start::Start;
 use store::StoreError;
 use tokio::net::TcpListener;
 
@@ -24,9 +25,8 @@ use crate::{
     telemetry,
 };
 
-/// Delays between attempts to reach NATS and the log at the start.
-const FIRST_DELAY_MS: u64 = 100;
-const LONGEST_DELAY_MS: u64 = 5_000;
+mod start;
+
 /// How long a service may take to stop: for its slowest client, or one commit.
 const GRACE: Duration = Duration::from_secs(20);
 /// Of a service by itself.
@@ -41,12 +41,17 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     let listen = place(&arguments.ingest, &variables, "SALDO_INGEST", "127.0.0.1:8080")?;
     let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo ingest")?;
     let mut config = ingest::IngestConfig::from_variables(&variables)?;
+    config.trusted.admit(listen)?;
     let open_files = OpenFiles::raise(LISTENERS);
     open_files.fit(&mut config.http);
     let clock = ingest::Clock::from_variables(&variables);
-    run(&variables, listen, open_files, async move |listener, shutdown| {
-        let client = reach_nats(&nats, &shutdown).await?;
-        let log = open_log(&client, &shutdown).await?;
+    let alone = Alone { listen, open_files, limits: config.http.clone(), until_ready: kinds::LOG_UNAVAILABLE };
+    let wait = async |start: &Start| {
+        let client = start.reach_nats(&nats).await?;
+        let log = start.open_log(&client).await?;
+        anyhow::Ok((client, log))
+    };
+    alone.run(&variables, wait, async move |listener, shutdown, (client, log)| {
         let registry = service::metrics::registry();
         let dependencies = ingest::Dependencies { client, log, registry, clock };
         ingest::run(config, listener, dependencies, shutdown).await
@@ -65,14 +70,17 @@ pub fn aggregator(arguments: &AggregatorArguments) -> anyhow::Result<()> {
     let open_files = OpenFiles::raise(LISTENERS);
     open_files.fit(&mut config.http);
     let store_config = cql_store::config(&variables, "`saldo aggregator` alone")?;
-    run(&variables, listen, open_files, async move |listener, shutdown| {
-        let client = reach_nats(&nats, &shutdown).await?;
-        let log = open_log(&client, &shutdown).await?;
-        let parked = open_parked(&client, &shutdown).await?;
-        let store = cql_store::connect(&store_config, &shutdown).await?;
-        let leases = Some(open_leases(&client, log.identity().epoch, &shutdown).await?);
+    let alone = Alone { listen, open_files, limits: config.http.clone(), until_ready: kinds::LOG_UNAVAILABLE };
+    let wait = async |start: &Start| {
+        let client = start.reach_nats(&nats).await?;
+        let log = start.open_log(&client).await?;
+        let parked = start.open_parked(&client).await?;
+        let store = start.connect_store(&store_config).await?;
+        let leases = Some(start.open_leases(&client, log.identity().epoch).await?);
         let changes = Changes::new(client, log.identity().epoch);
-        let dependencies = aggregator::Dependencies { log, changes, parked, store, leases, threads: None };
+        anyhow::Ok(aggregator::Dependencies { log, changes, parked, store, leases, threads: None })
+    };
+    alone.run(&variables, wait, async move |listener, shutdown, dependencies| {
         aggregator::run(config, listener, dependencies, shutdown).await
     })
 }
@@ -86,33 +94,54 @@ pub fn query(arguments: &QueryArguments) -> anyhow::Result<()> {
     let listen = place(&arguments.query, &variables, "SALDO_QUERY", "127.0.0.1:8081")?;
     let nats = nats_client::of_variables(arguments.nats.as_deref(), &variables, "saldo query")?;
     let mut config = query::QueryConfig::from_variables(&variables, nats)?;
+    config.trusted.admit(listen)?;
     let open_files = OpenFiles::raise(LISTENERS);
     open_files.fit(&mut config.http);
     let store_config = cql_store::config(&variables, "`saldo query` alone")?;
-    run(&variables, listen, open_files, async move |listener, shutdown| {
-        let store = cql_store::connect(&store_config, &shutdown).await?;
+    let alone = Alone { listen, open_files, limits: config.http.clone(), until_ready: kinds::STORE_UNAVAILABLE };
+    let wait = async |start: &Start| start.connect_store(&store_config).await;
+    alone.run(&variables, wait, async move |listener, shutdown, store| {
         query::run(config, listener, store, shutdown).await
     })
 }
 
-/// Listens, and runs the service until a signal; that it was stopped while it still waited for a server is no error.
-fn run(
-    variables: &Variables,
+/// How one service by itself is run.
+struct Alone {
     listen: SocketAddr,
     open_files: OpenFiles,
-    service: impl AsyncFnOnce(TcpListener, Shutdown) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    telemetry::init(variables, "info")?;
-    open_files.warn_if_short(&HttpLimits::from_variables(variables)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        tracing::info!(address = %listener.local_addr()?, "listening");
-        let (shutdown, asked) = (Shutdown::new(), Arc::new(AtomicBool::new(false)));
-        tokio::spawn(pass_on(Signals::listen()?, shutdown.clone(), Arc::clone(&asked)));
-        let outcome = service(listener, shutdown).await;
-        judge(outcome, asked.load(Ordering::Acquire))
-    })
+    limits: HttpLimits,
+    /// What requests are answered while it waits.
+    until_ready: ProblemKind,
+}
+
+impl Alone {
+    /// Listens, waits for what the service works with, and runs it until a signal; that it was stopped while it still waited for a
+    /// server is no error. While it waits it is live, and says by its readiness for what.
+    fn run<D>(
+        self,
+        variables: &Variables,
+        wait: impl AsyncFnOnce(&Start) -> anyhow::Result<D>,
+        service: impl AsyncFnOnce(TcpListener, Shutdown, D) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        telemetry::init(variables, "info")?;
+        self.open_files.warn_if_short(&HttpLimits::from_variables(variables)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+        runtime.block_on(async {
+            let listen = self.listen;
+            let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+            tracing::info!(address = %listener.local_addr()?, "listening");
+            let (shutdown, asked) = (Shutdown::new(), Arc::new(AtomicBool::new(false)));
+            tokio::spawn(pass_on(Signals::listen()?, shutdown.clone(), Arc::clone(&asked)));
+            let start = Start::new(shutdown.clone());
+            let waiting =
+                service::http::serve_until(&listener, start.routes(self.until_ready), self.limits, wait(&start));
+            let outcome = match waiting.await? {
+                Ok(dependencies) => service(listener, shutdown, dependencies).await,
+                Err(error) => Err(error),
+            };
+            judge(outcome, asked.load(Ordering::Acquire))
+        })
+    }
 }
 
 /// Whether the end of a service is a good one: only if a signal asked for it. A service may begin the shutdown itself.
@@ -136,32 +165,6 @@ fn was_waiting(error: &anyhow::Error) -> bool {
 fn place(given: &Option<String>, variables: &Variables, name: &str, default: &str) -> anyhow::Result<SocketAddr> {
     let text = given.clone().or_else(|| variables.text(name).map(str::to_owned));
     address::parse(name, &text.unwrap_or_else(|| default.to_owned()))
-}
-
-/// Connects, as often as it takes.
-async fn reach_nats(config: &ClientConfig, shutdown: &Shutdown) -> anyhow::Result<Client> {
-    let connect = || Client::connect(config);
-    Ok(retry("connecting to NATS", &mut backoff(), shutdown, NatsError::retry_helps, connect).await?)
-}
-
-/// Opens the log that somebody has made, as often as it takes.
-async fn open_log(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Log> {
-    let open = || Log::open(client, nats_client::STREAM_EPOCH);
-    Ok(retry("opening the log", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
-}
-
-async fn open_parked(client: &Client, shutdown: &Shutdown) -> anyhow::Result<Parked> {
-    let open = || Parked::open(client);
-    Ok(retry("opening the parked stream", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
-}
-
-async fn open_leases(client: &Client, epoch: u8, shutdown: &Shutdown) -> anyhow::Result<Leases> {
-    let open = || Leases::open(client, epoch);
-    Ok(retry("opening the bucket of leases", &mut backoff(), shutdown, LogError::retry_helps, open).await?)
-}
-
-fn backoff() -> Backoff {
-    Backoff::new(FIRST_DELAY_MS, LONGEST_DELAY_MS)
 }
 
 /// The first signal begins the stop, the second ends at once.

@@ -43,6 +43,15 @@ impl TrustedCallers {
             Some(_) => Err(variables.error(TRUST_NETWORK, "expected true or false")),
         }
     }
+
+    /// Whether a service without credentials may listen on this address.
+    ///
+    /// # Errors
+    /// The address can be reached from other machines, and these are not trusted.
+    pub fn admit(self, address: SocketAddr) -> Result<(), BindRefused> {
+        let is_admitted = self == Self::Network || is_loopback(address);
+        if is_admitted { Ok(()) } else { Err(BindRefused { address }) }
+    }
 }
 
 /// Why a service may not listen where it was told to.
@@ -72,11 +81,8 @@ impl Authenticator {
     /// # Errors
     /// The address can be reached from other machines, and these are not trusted.
     pub fn without_credentials(address: SocketAddr, trusted: TrustedCallers) -> Result<Self, BindRefused> {
-        let is_loopback = address.ip().to_canonical().is_loopback();
-        if !is_loopback && trusted == TrustedCallers::Loopback {
-            return Err(BindRefused { address });
-        }
-        if !is_loopback {
+        trusted.admit(address)?;
+        if !is_loopback(address) {
             warn!(%address, "whoever reaches this address is trusted for every tenant, as {TRUST_NETWORK} says");
         }
         Ok(Self::TrustedHeader)
@@ -91,6 +97,10 @@ impl Authenticator {
             Self::TrustedHeader => tenant_of_header(headers),
         }
     }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 fn tenant_of_header(headers: &HeaderMap) -> Result<Tenant, Problem> {

@@ -36,7 +36,7 @@ mod watched;
 use hosts::Hosts;
 
 use activity::Activity;
-pub use edge::{REQUEST_ID_HEADER, finish};
+pub use edge::{REQUEST_ID_HEADER, finish, waiting};
 pub use hosts::{AllowedHost, NoHost};
 pub use json::json;
 pub use limits::HttpLimits;
@@ -76,6 +76,31 @@ pub async fn serve<S: ShortWay>(
     }
     server.drain(listener, address, &shutdown).await;
     Ok(())
+}
+
+/// Serves `routes` until `until` completes, and gives back what that gave. The listener goes on: who connects meanwhile and is not
+/// served yet waits for whoever serves next. Requests in flight are finished, for a moment.
+///
+/// # Errors
+/// The listener's address cannot be read.
+pub async fn serve_until<T>(
+    listener: &TcpListener,
+    routes: Routes<RouterOnly>,
+    limits: HttpLimits,
+    until: impl Future<Output = T>,
+) -> io::Result<T> {
+    let hosts = Hosts::of(listener.local_addr()?, &limits.allowed_hosts);
+    let server = Server::new(routes.for_hosts(hosts), limits);
+    let outcome = tokio::select! {
+        outcome = until => outcome,
+        () = server.accept_for_ever(listener) => std::future::pending().await,
+    };
+    server.stop.is_draining.store(true, Release);
+    server.stop.draining.cancel();
+    server.connections.close();
+    let _ended = timeout_at(Instant::now() + CUT_GRACE, server.connections.wait()).await;
+    server.stop.cut.cancel();
+    Ok(outcome)
 }
 
 struct Server<S> {

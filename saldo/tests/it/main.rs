@@ -15,3 +15,4 @@ mod refusals;
 mod services;
 mod silent_log;
 mod tenants;
+mod waiting;

@@ -24,7 +24,7 @@ use super::Routes;
 use crate::{
     health::{self, Readiness},
     metrics::HttpMetrics,
-    problem::{Pending, Problem, kinds},
+    problem::{Pending, Problem, ProblemKind, kinds},
 };
 
 /// The request id's header, taken over from the caller if it is sane, and on every answer.
@@ -43,10 +43,31 @@ pub fn finish(
     readiness: Readiness,
     registry: Arc<prometheus_client::registry::Registry>,
 ) -> Routes {
+    finish_with(router, metrics, readiness, registry, Problem::new(kinds::NOT_FOUND, "no such path"))
+}
+
+/// The routes of a service that waits for what it works with: health and metrics, and for everything else that it is not available.
+pub fn waiting(
+    kind: ProblemKind,
+    metrics: HttpMetrics,
+    readiness: Readiness,
+    registry: Arc<prometheus_client::registry::Registry>,
+) -> Routes {
+    let problem = Problem::new(kind, "the service is starting; nothing of this was done").retry_after(1);
+    finish_with(Router::new(), metrics, readiness, registry, problem)
+}
+
+fn finish_with(
+    router: Router,
+    metrics: HttpMetrics,
+    readiness: Readiness,
+    registry: Arc<prometheus_client::registry::Registry>,
+    elsewhere: Problem,
+) -> Routes {
     let edge = Arc::new(Edge { metrics, ids: RequestIds::new() });
     let router = router
         .merge(health::router(readiness, registry))
-        .fallback(async || Problem::new(kinds::NOT_FOUND, "no such path"))
+        .fallback(async move || elsewhere.clone())
         .method_not_allowed_fallback(async || Problem::new(kinds::METHOD_NOT_ALLOWED, "see the Allow header"))
         .layer(from_fn_with_state(Arc::clone(&edge), through));
     Routes::new(router, edge)
