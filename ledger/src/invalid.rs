@@ -44,6 +44,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::Malformed,
+        Self::LineTooLong,
+        Self::TooDeep,
+        Self::MissingField,
+        Self::InvalidIdentifier,
+        Self::InvalidDate,
+        Self::InvalidTime,
+        Self::TimeInFuture,
+        Self::MissingDate,
+        Self::InvalidKind,
+        Self::InvalidAmount,
+        Self::InvalidCurrency,
+        Self::TextTooLong,
+        Self::ReservedField,
+        Self::UnknownType,
+        Self::WrongLane,
+        Self::Conflict,
+    ];
+
     /// The stable name of the mistake: `urn:saldo:problem:<slug>`.
     pub fn slug(self) -> &'static str {
         match self {

@@ -51,6 +51,11 @@ pub(crate) enum RestartReason {
     Panic,
 }
 
+impl RestartReason {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] = [Self::StoreLost, Self::StoodStill, Self::LogChanged, Self::Refused, Self::Panic];
+}
+
 /// Why a message with bad lines was not kept in the parked stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub(crate) enum ParkFailure {
@@ -58,6 +63,11 @@ pub(crate) enum ParkFailure {
     Full,
     /// The broker refuses the message.
     Refused,
+}
+
+impl ParkFailure {
+    /// All of them.
+    pub(super) const ALL: [Self; 2] = [Self::Full, Self::Refused];
 }
 
 pub(super) type ByLane<M> = Family<LaneLabels, M>;
@@ -190,6 +200,31 @@ impl Metrics {
         self.lanes.set(signed(lanes));
         self.lanes_held.set(signed(held));
         self.instances.set(signed(instances));
+    }
+
+    /// Everything that is counted of a lane by its number alone.
+    pub(super) fn counters(&self) -> [&ByLane<Counter>; 19] {
+        [
+            &self.messages,
+            &self.empty_messages,
+            &self.launches,
+            &self.duplicates,
+            &self.conflicts,
+            &self.parked_messages,
+            &self.stopped_entries,
+            &self.commits,
+            &self.rows,
+            &self.batches,
+            &self.names,
+            &self.chunks,
+            &self.loads,
+            &self.windows_loaded,
+            &self.windows_evicted,
+            &self.memory_waits,
+            &self.store_errors,
+            &self.log_errors,
+            &self.notices_lost,
+        ]
     }
 
     /// A lane was begun.

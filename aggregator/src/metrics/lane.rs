@@ -32,6 +32,7 @@ pub(crate) struct LaneMetrics {
 impl LaneMetrics {
     pub(crate) fn new(families: &Metrics, partition: u16) -> Self {
         let labels = LaneLabels { partition };
+        begin_counters(families, partition);
         Self {
             partition,
             applied: families.applied.get_or_create_owned(&labels),
@@ -168,6 +169,46 @@ impl LaneMetrics {
     }
 }
 
+/// What has not happened yet is there as 0: a rate or an increase over what is absent sees nothing of the first event.
+fn begin_counters(families: &Metrics, partition: u16) {
+    for family in families.counters() {
+        family.get_or_create_owned(&LaneLabels { partition });
+    }
+    for reason in RestartReason::ALL {
+        families.restarts.get_or_create_owned(&RestartLabels { partition, reason });
+    }
+    for why in ParkFailure::ALL {
+        families.park_failures.get_or_create_owned(&ParkFailureLabels { partition, why });
+    }
+    for reason in Reason::ALL.map(Reason::slug) {
+        families.parked.get_or_create_owned(&ReasonLabels { partition, reason });
+    }
+}
+
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_happened_yet_is_there_as_nought() {
+        let mut registry = service::metrics::registry();
+        let _lane = LaneMetrics::new(&Metrics::register(&mut registry), 3);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for name in [
+            r#"parked_lines_total{partition="3",reason="conflict"}"#,
+            r#"parked_lines_total{partition="3",reason="malformed"}"#,
+            r#"parked_messages_total{partition="3"}"#,
+            r#"park_failures_total{partition="3",why="Full"}"#,
+            r#"restarts_total{partition="3",reason="Panic"}"#,
+            r#"restarts_total{partition="3",reason="StoreLost"}"#,
+            r#"store_errors_total{partition="3"}"#,
+        ] {
+            assert!(text.contains(&format!("saldo_aggregator_{name} 0\n")), "{name} in\n{text}");
+        }
+    }
 }
