@@ -131,7 +131,7 @@ impl Lane {
             }
         };
         let rested = match reason {
-            RestartReason::Refused => refusal::tell_readers(self, pause).await,
+            RestartReason::Refused => self.rest_refused(pause).await,
             _ => self.shutdown.sleep(pause).await,
         };
         if !rested {
@@ -139,5 +139,22 @@ impl Lane {
         }
         self.metrics.restarted(reason);
         ControlFlow::Continue(())
+    }
+
+    /// Until the pause is over, or the log that was refused is one to work with again; false when the shutdown begins.
+    async fn rest_refused(&self, pause: Duration) -> bool {
+        let mut log_health = self.log_health.clone();
+        let log_is_well_again = async {
+            drop(log_health.wait_for(|health| health.refused().is_some()).await);
+            let is_well = log_health.wait_for(|health| health.refused().is_none()).await.is_ok();
+            // A watch that has ended says nothing.
+            if !is_well {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            rested = refusal::tell_readers(self, pause) => rested,
+            () = log_is_well_again => true,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use protocol::{
     notice::Notice,
-    worker::{Step, Worker},
+    worker::{Remedy, Step, Worker},
 };
 use tokio::{
     sync::watch::Receiver,
@@ -315,10 +315,10 @@ impl Driver {
         }
     }
 
-    /// The next session verifies the log, and is refused.
+    /// A log that is not what the lanes rely on stops them, until it is again.
     fn log_health_changed(&mut self) -> Result<(), Ended> {
         let refused = self.log_health.borrow_and_update().refused().map(str::to_owned);
-        refused.map_or(Ok(()), |why| Err(Ended::Restart(RestartReason::LogChanged, why)))
+        refused.map_or(Ok(()), |why| Err(Ended::Refused(why, Remedy::None)))
     }
 
     fn send(&mut self, notice: Notice) {

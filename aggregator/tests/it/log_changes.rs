@@ -169,3 +169,35 @@ async fn a_store_filled_by_other_rules_is_refused_at_the_start() -> anyhow::Resu
     anyhow::ensure!(format!("{error:#}").contains("the store cannot be used"), "{error:#}");
     Ok(())
 }
+
+async fn edit_stream(world: &World, setting: &str) -> anyhow::Result<()> {
+    let mut command = std::process::Command::new("timeout");
+    command.arg("20").arg(testkit::nats_cli()?).args(["--server", &world.server.url()]);
+    command.args(["stream", "edit", "LAUNCHES", "--force", setting]);
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    anyhow::ensure!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// Each lane is refused once, however long it lasts, and goes on as soon as the setting is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoilt_setting_refuses_each_lane_once_and_they_go_on_when_it_is_taken_back() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    world.config.refused_retry_ms = 3_600_000;
+    world.publish(&random_messages(44, 50)).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    for round in 1..=2 {
+        edit_stream(&world, "--max-msgs-per-subject=1000").await?;
+        aggregator.wait_until_not_ready("max_msgs_per_subject is 1000").await?;
+        aggregator.wait_for_metric("refused", "", f64::from(PARTITIONS)).await?;
+        edit_stream(&world, "--max-msgs-per-subject=-1").await?;
+        aggregator.wait_for_metric("working", "", f64::from(PARTITIONS)).await?;
+        let refused = aggregator.metric("restarts_total", "Refused").await?;
+        anyhow::ensure!(refused == Some(f64::from(PARTITIONS * round)), "{refused:?}");
+        anyhow::ensure!(aggregator.metric("restarts_total", "LogChanged").await? == Some(0.0));
+    }
+    world.publish(&random_messages(45, 50)).await?;
+    world.wait_until_applied().await?;
+    aggregator.stop().await
+}
