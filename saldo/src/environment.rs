@@ -15,9 +15,9 @@ const PREFIX: &str = "SALDO_";
 /// Names that are less alike than this are no slips of one another.
 const LEAST_SIMILARITY: f64 = 0.85;
 
-/// Names that somebody may have from elsewhere, with what there is in their place.
+/// Names, without their prefix, that somebody may have from elsewhere, with what there is in their place.
 const REMOVED: &[(&str, &str)] =
-    &[("SALDO_EPOCH", "the epoch stands in the metadata of the log's stream, and `saldo log raise-epoch` raises it")];
+    &[("EPOCH", "the epoch stands in the metadata of the log's stream, and `saldo log raise-epoch` raises it")];
 
 /// Checks the names and values of all variables that begin with `SALDO_`. One environment may serve all services, so each
 /// accepts the variables of every other.
@@ -39,7 +39,7 @@ fn check_one(name: &str, value: &OsStr) -> anyhow::Result<()> {
     if !is_known && service_links::is_one(name, value) {
         return Ok(());
     }
-    if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == name) {
+    if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == without_prefix(name)) {
         bail!("{name} is set and is no variable of Saldo: {instead}");
     }
     if !is_known {
