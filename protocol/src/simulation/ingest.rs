@@ -13,9 +13,14 @@
 //! | a publish is said not to be sent | nothing of it is ever stored |
 //! | a launch is claimed | the answer is the first place that the process knows of its id |
 //! | an id came through one process only, which knows all of it | a 201 is for what counts |
+//! | a process that started has read the log's end | it knows every launch that stood there when it started |
 //! | a reader hands out a message | it is the next of its partition |
 //! | a reader handed out what the log has lost | it hands out nothing more, and refuses |
 //! | all faults have ended | every post has an answer, no claim is left, every launch is accepted or known, every reader is at the end |
+//!
+//! A process reads only a tail of the log at its start, by the reader's own machine, and not for ever. Of launches that are
+//! older it knows nothing: what is posted again is recognised by the log's duplicate window, or comes to stand twice, which no
+//! answer denies and the aggregator decides.
 //!
 //! Each rule can be left out ([`IngestSwitches`]); the tests show that histories go wrong then.
 
@@ -30,6 +35,7 @@ mod publisher;
 mod readers;
 #[cfg(test)]
 mod tests;
+mod warm;
 mod world;
 
 use world::World;
@@ -67,6 +73,8 @@ pub(crate) struct SurroundingRules {
     pub(crate) looks_before_answering_from_memory: bool,
     /// Who reads checks, whenever the consumer is made anew, that the log holds what was handed out last.
     pub(crate) readers_check_the_log: bool,
+    /// A process that starts reads the end of every lane.
+    pub(crate) warms_every_lane: bool,
 }
 
 impl Default for SurroundingRules {
@@ -81,6 +89,7 @@ impl Default for SurroundingRules {
             looks_before_answering: true,
             looks_before_answering_from_memory: true,
             readers_check_the_log: true,
+            warms_every_lane: true,
         }
     }
 }

@@ -99,12 +99,13 @@ impl World {
         let sender = Sender { process, life: self.lives };
         self.tell(|_| format!("{sender:?} starts"));
         let ways = (self.partitions, self.most_in_flight);
-        self.processes[process] = Process::start(sender, self.memory, ways, &self.broker, &self.switches);
+        self.processes[process] = Process::start(sender, self.memory, ways, &self.broker, &self.switches, self.now_ms);
     }
 
     pub(super) fn disconnect(&mut self, process: usize) {
         let sender = self.processes[process].sender;
         self.processes[process].is_connected = false;
+        self.processes[process].warm.disconnect();
         let reaches = self.rng.random_range(0.0..1.0);
         let rng = &mut self.rng;
         self.network.requests.retain(|request| request.sender != sender || rng.random_bool(reaches));
@@ -145,7 +146,8 @@ impl World {
         self.network.replies.clear();
         if self.may_lose && self.rng.random_bool(0.3) {
             self.lose();
-            let Self { readers, broker, partitions, .. } = self;
+            let Self { readers, processes, broker, partitions, .. } = self;
+            processes.iter_mut().for_each(|process| process.warm.log_went_back(broker, *partitions));
             readers.iter_mut().for_each(|reader| reader.log_went_back(broker, *partitions));
         }
     }

@@ -105,6 +105,9 @@ impl World {
             let process = &mut self.processes[sender.process];
             let claim = process.claim(post.launch, flight, self.now_ms);
             process.knowledge.check(post.launch, &claim, process.forgets())?;
+            if !self.has_lost {
+                process.check_warm(post.launch, &claim)?;
+            }
             match claim {
                 Claim::Known { sequence } => self.answer_from_memory(post, Verdict::Duplicate(sequence))?,
                 Claim::Conflict { sequence } => self.answer_from_memory(post, Verdict::Conflict(sequence))?,

@@ -1,14 +1,18 @@
 //! One process of ingest: what it knows of recent launches, and its partitions' ways to the log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
 
 use super::{
-    IngestSwitches, SurroundingRules,
+    Checked, IngestSwitches, SurroundingRules,
     broker::Broker,
     knowledge::Knowledge,
     launch::{Launch, Number},
     network::Sender,
     publisher::{Connection, Publisher},
+    violation,
+    warm::{Tail, Warm},
 };
 use crate::{
     deduplication::{Claim, Held, Settlement, Shard},
@@ -23,6 +27,8 @@ pub(super) const UNKNOWN_TTL_MS: u64 = 120_000;
 pub(super) struct Memory {
     pub(super) accepted: usize,
     pub(super) unknown: usize,
+    /// Of the log's end, when it starts.
+    pub(super) tail: Tail,
 }
 
 #[derive(Debug)]
@@ -36,7 +42,7 @@ pub(super) struct Process {
     flights: u64,
     pub(super) publishers: Vec<Publisher>,
     /// What of the log's end is still to be read.
-    pub(super) warming: VecDeque<(Launch, u64)>,
+    pub(super) warm: Warm,
     pub(super) knowledge: Knowledge,
     memory: Memory,
     unknown: usize,
@@ -58,11 +64,8 @@ impl Process {
         (partitions, most_in_flight): (u16, usize),
         broker: &Broker,
         switches: &IngestSwitches,
+        now_ms: u64,
     ) -> Self {
-        let of = |message: &super::broker::Message| {
-            let sequence = message.sequence;
-            message.launches.iter().map(move |launch| (*launch, sequence)).collect::<Vec<_>>()
-        };
         let publisher = |partition| Publisher::new(partition, most_in_flight, switches);
         let (high_water, mut knowledge) = (HighWater::default(), Knowledge::default());
         high_water.saw(broker.end());
@@ -75,7 +78,7 @@ impl Process {
             live: BTreeMap::new(),
             flights: 0,
             publishers: (0..partitions).map(publisher).collect(),
-            warming: broker.messages.iter().flat_map(of).collect(),
+            warm: Warm::begin(memory.tail, partitions, broker, switches, now_ms),
             knowledge,
             memory,
             unknown: 0,
@@ -138,10 +141,21 @@ impl Process {
     }
 
     /// Reads a bit of the log's end.
-    pub(super) fn warm(&mut self) {
-        let Some((launch, sequence)) = self.warming.pop_front() else { return };
-        self.unknown -= usize::from(self.shard.accept(launch.claimed(), sequence));
-        self.knowledge.learn(launch, sequence);
+    pub(super) fn warm(&mut self, rng: &mut StdRng, broker: &Broker, now_ms: u64, is_calm: bool) -> Checked {
+        for (launch, sequence) in self.warm.read(rng, broker, now_ms, is_calm)? {
+            self.unknown -= usize::from(self.shard.accept(launch.claimed(), sequence));
+            self.knowledge.learn(launch, sequence);
+        }
+        Ok(())
+    }
+
+    /// Whoever has read the log's end knows what stands there.
+    pub(super) fn check_warm(&self, launch: Launch, claim: &Claim<Number>) -> Checked {
+        let is_new = matches!(claim, Claim::New { .. });
+        if is_new && !self.forgets() && self.warm.must_know(launch.id) {
+            return violation(format!("{:?} has read the log's end and does not know {launch:?}", self.sender));
+        }
+        Ok(())
     }
 
     /// Looks at the log. What was known of another one, or of one that lost its end, is of no use.
@@ -168,7 +182,7 @@ impl Process {
             self.has_stopped = true;
             self.shard.forget();
             self.knowledge.forget();
-            self.warming.clear();
+            self.warm.give_up();
         }
     }
 

@@ -42,6 +42,11 @@ pub(super) struct Reader {
     last: Option<(u64, u64)>,
     has_refused: bool,
     checks_the_log: bool,
+    /// Where it begins, and sequence and serial of what stood before that.
+    begins: u64,
+    before: Option<(u64, u64)>,
+    /// What was handed out and not yet taken.
+    handed_out: Option<u64>,
 }
 
 impl Reader {
@@ -54,7 +59,30 @@ impl Reader {
             last: None,
             has_refused: false,
             checks_the_log: switches.surroundings.readers_check_the_log,
+            begins: 1,
+            before: None,
+            handed_out: None,
         }
+    }
+
+    /// One that begins at a sequence of the log as it is.
+    pub(super) fn beginning_at(partition: u16, from: u64, broker: &Broker, switches: &IngestSwitches) -> Self {
+        let before = from - 1;
+        Self {
+            reading: Reading::new(from, SILENCE_MS).with_rules(switches.reading),
+            begins: from,
+            before: broker.serial_at(before).map(|serial| (before, serial)),
+            ..Self::new(partition, switches)
+        }
+    }
+
+    /// The sequence that was handed out last, once.
+    pub(super) fn take_handed_out(&mut self) -> Option<u64> {
+        self.handed_out.take()
+    }
+
+    pub(super) fn has_refused(&self) -> bool {
+        self.has_refused
     }
 
     /// The connection is lost: what was under way is, and so may be the consumer.
@@ -159,12 +187,13 @@ impl Reader {
     }
 
     fn hand_out(&mut self, delivery: Delivery, broker: &Broker) -> Checked {
-        let from = self.last.map_or(1, |(sequence, _)| sequence + 1);
+        let from = self.last.map_or(self.begins, |(sequence, _)| sequence + 1);
         let wanted = broker.read(self.partition, from).map(|message| message.serial);
         if wanted != Some(delivery.serial) || self.holds_what_is_lost(broker) {
             return violation(format!("a reader hands out {delivery:?} after {:?}, wanted is {wanted:?}", self.last));
         }
         self.last = Some((delivery.sequence, delivery.serial));
+        self.handed_out = Some(delivery.sequence);
         Ok(())
     }
 
@@ -199,7 +228,9 @@ impl Reader {
 
     fn refuse(&mut self, broker: &Broker) -> Checked {
         self.has_refused = true;
-        if self.holds_what_is_lost(broker) {
+        let is_lost = |(sequence, serial)| broker.serial_at(sequence) != Some(serial);
+        let begins_behind_the_end = self.last.is_none() && self.before.is_some_and(is_lost);
+        if self.holds_what_is_lost(broker) || begins_behind_the_end {
             return Ok(());
         }
         violation(format!("a reader refuses, and the log has all that it handed out: {:?}", self.last))

@@ -47,6 +47,7 @@ const MUTATIONS: &[Mutation] = &[
         switches.surroundings.looks_before_answering_from_memory = false;
     }),
     ("another log stops posts", |switches| switches.surroundings.another_log_stops_posts = false),
+    ("every lane's end is read", |switches| switches.surroundings.warms_every_lane = false),
     ("readers check the log", |switches| switches.surroundings.readers_check_the_log = false),
 ];
 

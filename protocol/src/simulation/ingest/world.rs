@@ -13,6 +13,7 @@ use super::{
     process::{Memory, Process, UNKNOWN_TTL_MS},
     readers::Reader,
     violation,
+    warm::Tail,
 };
 use crate::simulation::log::pick;
 
@@ -66,17 +67,25 @@ impl World {
     pub(super) fn new(seed: u64, switches: IngestSwitches, is_traced: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let partitions = rng.random_range(1..=2);
-        let memory =
-            Memory { accepted: *pick(&mut rng, &[3, 1_000, 1_000]), unknown: *pick(&mut rng, &[1, 1_000, 1_000]) };
+        let tail = Tail {
+            messages: *pick(&mut rng, &[2, 8, 1_000]),
+            patience_ms: *pick(&mut rng, &[2_000, 600_000, 600_000]),
+        };
+        let memory = Memory {
+            accepted: *pick(&mut rng, &[3, 1_000, 1_000]),
+            unknown: *pick(&mut rng, &[1, 1_000, 1_000]),
+            tail,
+        };
+        let now_ms = 1_000_000;
         let most_in_flight = rng.random_range(1..=2);
         let broker = Broker::default();
         let start = |process| {
             let sender = Sender { process, life: 0 };
-            Process::start(sender, memory, (partitions, most_in_flight), &broker, &switches)
+            Process::start(sender, memory, (partitions, most_in_flight), &broker, &switches, now_ms)
         };
         let processes = (0..PROCESSES).map(start).collect();
         Self {
-            now_ms: 1_000_000,
+            now_ms,
             happening: 0,
             partitions,
             ids: rng.random_range(2..12),
@@ -162,7 +171,7 @@ impl World {
                 self.start(process);
             }
             605..780 => self.read(false)?,
-            _ => self.work(process)?,
+            _ => self.work(process, false)?,
         }
         Ok(())
     }
@@ -173,7 +182,7 @@ impl World {
     }
 
     /// A process does something that it does by itself.
-    fn work(&mut self, index: usize) -> Checked {
+    fn work(&mut self, index: usize, is_calm: bool) -> Checked {
         let (now_ms, happening) = (self.now_ms, self.happening);
         let surroundings = self.switches.surroundings;
         let process = &mut self.processes[index];
@@ -192,7 +201,7 @@ impl World {
                 ended.iter().try_for_each(|(batch, end)| self.end_batch(sender, batch, *end))?;
             }
             7 if surroundings.sweeps => process.sweep(now_ms),
-            8 => process.warm(),
+            8 if process.is_connected => process.warm(&mut self.rng, &self.broker, now_ms, is_calm)?,
             9 => {
                 let is_answered = process.is_connected;
                 if is_answered {
@@ -243,7 +252,7 @@ impl World {
                 0 => self.arrive(true)?,
                 1 => self.be_answered()?,
                 2 => self.read(true)?,
-                _ => self.work(process)?,
+                _ => self.work(process, true)?,
             }
         }
         let strays: Vec<&Reader> = self.readers.iter().filter(|reader| !reader.is_settled(&self.broker)).collect();
@@ -252,7 +261,7 @@ impl World {
 
     fn is_at_rest(&self) -> bool {
         let has_read = self.readers.iter().all(|reader| reader.is_settled(&self.broker));
-        let is_idle = |process: &Process| process.is_idle() && process.has_looked && process.warming.is_empty();
+        let is_idle = |process: &Process| process.is_idle() && process.has_looked && process.warm.is_over();
         let is_silent = self.network.requests.is_empty() && self.network.replies.is_empty();
         has_read && is_silent && self.posts.is_empty() && self.processes.iter().all(is_idle)
     }
