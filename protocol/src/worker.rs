@@ -53,6 +53,7 @@ pub use counters::Counters;
 pub use parse::{BadLine, ParsedEntry, ParsedMessage};
 pub use refusal::{Refusal, Remedy};
 pub use step::{RestartReason, Step};
+pub use verify::check_other_lane;
 
 use claims::Claims;
 use config::{Bounds, Rules};

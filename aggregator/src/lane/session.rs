@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use protocol::{
     commit::PartitionState,
-    worker::{Refusal, Remedy, Worker},
+    query::StoreScan,
+    worker::{Refusal, Remedy, Worker, check_other_lane},
 };
 
 use super::{
@@ -17,16 +18,35 @@ use crate::{metrics::RestartReason, store_gate::GateError};
 pub(super) async fn run(lane: Arc<Lane>) -> (Ended, bool) {
     // The incarnation comes first: what is read afterwards is at least as new.
     let incarnation = lane.gate.store().incarnation();
-    let partition = lane.partition();
-    let read = || lane.gate.store().partition_state(partition);
-    let started = match lane.gate.call(lane.caller(), "read a partition's state", read).await {
-        Ok(state) => start(&lane, &state),
-        Err(error) => Err(error.into()),
-    };
-    match started {
+    match look(&lane).await.and_then(|state| start(&lane, &state)) {
         Ok((worker, clock)) => Driver::new(lane, worker, clock, incarnation).drive().await,
         Err(ended) => (ended, false),
     }
+}
+
+/// What is stored of the lane; where that is nothing, the other lanes are looked at.
+async fn look(lane: &Lane) -> Result<PartitionState, Ended> {
+    let state = read(lane, lane.partition()).await?;
+    if state.progress.is_none() {
+        check_other_lanes(lane).await?;
+    }
+    Ok(state)
+}
+
+async fn check_other_lanes(lane: &Lane) -> Result<(), Ended> {
+    let identity = lane.dependencies.log.identity();
+    let mut scan = StoreScan::default();
+    while let Some(partition) = scan.next() {
+        let state = read(lane, partition).await?;
+        check_other_lane(identity, partition, state.progress.as_ref())?;
+        scan.found(state.progress.as_ref());
+    }
+    Ok(())
+}
+
+async fn read(lane: &Lane, partition: u16) -> Result<PartitionState, GateError> {
+    let read = || lane.gate.store().partition_state(partition);
+    lane.gate.call(lane.caller(), "read a partition's state", read).await
 }
 
 fn start(lane: &Lane, state: &PartitionState) -> Result<(Worker, Clock), Ended> {

@@ -58,6 +58,31 @@ async fn a_recreated_stream_under_a_filled_store_is_refused_and_other_lanes_go_o
     aggregator.stop().await
 }
 
+/// Accounts of the stored lane belong to others there: their rows would be taken for those of the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_recreated_with_other_lanes_is_refused_in_lanes_without_progress() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let last = PARTITIONS - 1;
+    let messages: Vec<_> = random_messages(44, 100).into_iter().filter(|(lane, _)| *lane == last).collect();
+    world.publish(&messages).await?;
+    let aggregator = world.start().await?;
+    world.wait_until_applied().await?;
+    aggregator.stop().await?;
+
+    let applied = world.applied(last).await;
+    delete_stream(&mut world.raw().await?).await?;
+    world.reopen_log_with(last).await?;
+    world.publish(&of_lane_0(45, 100)).await?;
+    let aggregator = world.start().await?;
+    let why = format!("partition 0 is stopped: partition {last} of the store was filled from stream");
+    aggregator.wait_until_not_ready(&why).await?;
+    aggregator.wait_until_not_ready("filled again from the log").await?;
+    aggregator.wait_for_metric("refused", "", f64::from(last)).await?;
+    anyhow::ensure!(world.applied(0).await == Some(0), "nothing was written");
+    anyhow::ensure!(world.applied(last).await == applied, "nothing was written");
+    aggregator.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_recreated_under_a_running_worker_is_refused() -> anyhow::Result<()> {
     let mut world = World::new().await?;

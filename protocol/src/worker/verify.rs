@@ -63,6 +63,22 @@ pub(super) fn check_state(identity: &LogIdentity, partition: u16, state: &Partit
     }
 }
 
+/// What another lane says of the store, which a worker asks before it fills a lane of which nothing
+/// is stored: beside a log with another number of lanes the same accounts belong to other lanes, and
+/// what is stored of them would be taken for this log's.
+///
+/// # Errors
+/// The other lane was filled from such a log.
+pub fn check_other_lane(identity: &LogIdentity, partition: u16, progress: Option<&Progress>) -> Result<(), Refusal> {
+    match progress {
+        Some(progress) if progress.identity.partitions != identity.partitions => {
+            let (stored, found) = (progress.identity.clone(), identity.clone());
+            Err(Refusal::OtherLog { partition, stored, found })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// How far readers may claim; 0 before the first commit.
 pub(super) fn progress_of(state: &PartitionState) -> u64 {
     state.progress.as_ref().map_or(0, |progress| progress.sequence)

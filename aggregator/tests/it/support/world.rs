@@ -115,7 +115,12 @@ impl World {
 
     /// Opens the log again: after its stream was made anew.
     pub async fn reopen_log(&mut self) -> anyhow::Result<()> {
-        self.log = Log::ensure(&self.client, &log_settings()).await?;
+        self.reopen_log_with(PARTITIONS).await
+    }
+
+    /// The same with another number of lanes.
+    pub async fn reopen_log_with(&mut self, partitions: u16) -> anyhow::Result<()> {
+        self.log = Log::ensure(&self.client, &LogSettings { partitions, ..log_settings() }).await?;
         self.published = 0;
         Ok(())
     }
