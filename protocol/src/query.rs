@@ -14,6 +14,7 @@
 //! | a notice or heartbeat arrives | [`QueryLane::on_notice`]; `may_have_gone_back` asks for a progress read |
 //! | notices may be missing (slow consumer, reconnect, undecodable) | [`QueryLane::on_notices_lost`], then a progress read |
 //! | the store may have lost acknowledged rows (another incarnation) | [`QueryLane::on_store_lost`], then a progress read |
+//! | the lane is of another log than is served from now on | [`QueryLane::retire`]; its readers begin anew |
 //! | a reader comes | [`QueryLane::read`]; to one who can be sent elsewhere [`QueryLane::read_cached`] may do |
 //!
 //! [`QueryLane::read`] answers with a [`Reading`]:
@@ -131,6 +132,8 @@ pub(crate) struct QueryRules {
     pub(crate) silence_ends_completeness: bool,
     /// Complete is only what is at the lane's end as it was told.
     pub(crate) complete_at_told_end: bool,
+    /// A fill of a lane whose place others have taken is begun anew.
+    pub(crate) retired_fills_begin_anew: bool,
     /// Nothing is answered of a lane whose worker refuses.
     pub(crate) refused_answers_nothing: bool,
     /// Nothing is answered of a stopped account.
@@ -157,6 +160,7 @@ impl Default for QueryRules {
             silence_bypasses_cache: true,
             silence_ends_completeness: true,
             complete_at_told_end: true,
+            retired_fills_begin_anew: true,
             refused_answers_nothing: true,
             stopped_answers_nothing: true,
         }

@@ -290,9 +290,15 @@ impl Lanes {
         }
     }
 
+    /// Whether others have taken their place: what is stored may be another log's.
+    pub(crate) fn are_retired(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.is_retired())
+    }
+
     /// Other lanes have taken the place of these: their waiting readers look again.
     pub(crate) fn retire(&self) {
         for lane in &self.lanes {
+            lane.lock().machine.retire();
             lane.retired.store(true, Ordering::Release);
             lane.moved.notify_waiters();
         }

@@ -297,6 +297,9 @@ impl Reader {
             let json = read::accounts(self.store(), lanes.log.name(), page).await;
             let json = json.map_err(|error| store_unavailable(self.note_failure(&error)))?;
             self.note_incarnation();
+            if lanes.are_retired() {
+                continue;
+            }
             if self.incarnation.load(Ordering::Acquire) == incarnation && covers(&demand, &stamps) {
                 return Ok(Listed::new(&lanes, &stamps, json));
             }

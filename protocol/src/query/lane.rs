@@ -53,7 +53,7 @@ enum Look<R, V> {
 pub enum FillOutcome {
     /// Answer its readers with this stamp.
     Answer(Stamp),
-    /// The lane went back since it began: its readers begin anew.
+    /// The lane went back or was retired since it began: its readers begin anew.
     Again,
 }
 
@@ -66,6 +66,7 @@ pub struct QueryLane<R, V> {
     fills: Fills<R>,
     stopped: Stopped,
     voices: Voices,
+    is_retired: bool,
     rules: QueryRules,
 }
 
@@ -84,6 +85,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
             fills: Fills::default(),
             stopped: Stopped::new(rules),
             voices: Voices::new(rules),
+            is_retired: false,
             rules,
         }
     }
@@ -132,6 +134,12 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
     pub fn on_store_lost(&mut self) -> usize {
         self.freshness.store_lost();
         self.drop_all()
+    }
+
+    /// Others have taken the lane's place: what is stored may be another log's from now on, so that
+    /// fills in flight, and those that begin later, are begun anew elsewhere.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
     }
 
     /// Notes what is known before progress is read from the store.
@@ -211,7 +219,8 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
     /// Ends a fill. `kept` is what to cache and its size in bytes, if it should be cached at all.
     pub fn finish_fill(&mut self, ticket: FillTicket<R>, kept: Option<(V, usize)>, now_ms: u64) -> FillOutcome {
         let cacheable = self.fills.end(&ticket, !self.rules.touched_fill_is_not_cached);
-        if ticket.lineage != self.freshness.lineage() && self.rules.going_back_spoils_fills {
+        let is_of_the_past = ticket.lineage != self.freshness.lineage() && self.rules.going_back_spoils_fills;
+        if is_of_the_past || (self.is_retired && self.rules.retired_fills_begin_anew) {
             return FillOutcome::Again;
         }
         let stamp = if self.rules.fill_carries_its_beginning { ticket.stamp } else { self.freshness.stamp(now_ms) };

@@ -360,3 +360,14 @@ fn a_position_of_another_log_means_nothing() {
     assert_eq!((demand.of_lane(0), demand.of_lane(1), demand.of_lane(3)), (5, 0, 9));
     assert_eq!(Demand::nothing().of_lane(3), 0);
 }
+
+#[test]
+fn what_is_read_for_a_retired_lane_is_begun_anew() {
+    let mut lane = lane();
+    let in_flight = begin(&mut lane, &key("a", 1));
+    lane.retire();
+    assert_eq!(lane.finish_fill(in_flight, Some(("bytes", 5)), 0), FillOutcome::Again);
+    let later = begin(&mut lane, &key("b", 1));
+    assert_eq!(lane.finish_fill(later, Some(("bytes", 5)), 0), FillOutcome::Again);
+    assert_eq!((lane.cached_entries(), lane.fills_in_flight()), (0, 0));
+}

@@ -2,6 +2,7 @@
 
 use nats::Renaming;
 use protocol::notice::{Changed, Notice};
+use store::Call;
 
 use crate::world::{Beginning, Entry, World};
 
@@ -87,6 +88,36 @@ async fn a_log_that_gets_another_name_is_noticed_and_a_store_of_it_is_answered_f
         assert_ne!(answer.header("etag"), told.header("etag"));
         let gone = world.ask(path).at_least(&before, 0).send().await;
         assert_eq!(gone.refusal(), (410, "position_gone".to_owned()));
+        world.stop_query().await.unwrap();
+    }
+}
+
+/// What is read for a log that is served no more may have been written by another's worker.
+#[tokio::test]
+async fn reads_in_flight_begin_anew_when_the_log_gets_another_name() {
+    for (path, held) in [("/v1/accounts/a/balance", Call::AccountView), ("/v1/accounts", Call::Accounts)] {
+        let mut world = World::new().await;
+        let before = world.post(&[Entry::credit("a", "2026-01-01", "1", "1.00")]).await;
+        let day = "/v1/accounts/a/days/2026-01-01";
+        assert_eq!(world.ask(day).at_least(&before, 10_000).send().await.status, 200);
+        world.gate.hold(Some(held));
+        let begun = |world: &World| world.gate.reads() + world.gate.lists();
+        let reads = begun(&world);
+        let in_flight = tokio::spawn(world.ask(path).header("saldo-wait-ms", "10000").send());
+        let reading = async |world: &World| (begun(world) > reads).then_some(());
+        world.wait_for("a read", reading).await;
+        let renamed = world.rename_log(Renaming::Restored).await;
+        let unready = async |world: &World| (world.get("/health/ready").await.status == 503).then_some(());
+        world.wait_for("nothing to be told", unready).await;
+        world.worker.identity = renamed;
+        let after = world.post(&[Entry::credit("a", "2026-01-01", "2", "1.00")]).await;
+        let ready = async |world: &World| (world.get("/health/ready").await.status == 200).then_some(());
+        world.wait_for("the store to be served", ready).await;
+        world.gate.hold(None);
+        let answer = in_flight.await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let name = |position: &str| position.split('.').take(2).collect::<Vec<_>>().join(".");
+        assert_eq!(name(answer.header("saldo-position")), name(&after), "{path}");
         world.stop_query().await.unwrap();
     }
 }

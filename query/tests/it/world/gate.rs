@@ -16,6 +16,7 @@ pub struct Gate {
     panics: AtomicBool,
     held: watch::Sender<Option<Call>>,
     reads: AtomicU64,
+    lists: AtomicU64,
     reopened: AtomicU64,
 }
 
@@ -27,6 +28,7 @@ impl Gate {
             panics: AtomicBool::new(false),
             held: watch::Sender::new(None),
             reads: AtomicU64::new(0),
+            lists: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
         }
     }
@@ -34,6 +36,11 @@ impl Gate {
     /// Reads of accounts that have begun.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Reads of lists of accounts that have begun.
+    pub fn lists(&self) -> u64 {
+        self.lists.load(Ordering::SeqCst)
     }
 
     /// From now on every read fails, or none.
@@ -68,6 +75,9 @@ impl StoreWrapper for Gate {
     }
 
     async fn before(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Accounts {
+            self.lists.fetch_add(1, Ordering::SeqCst);
+        }
         if call == Call::AccountView {
             self.reads.fetch_add(1, Ordering::SeqCst);
             assert!(!self.panics.swap(false, Ordering::SeqCst), "the test asked for a panic");
