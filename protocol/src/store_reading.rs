@@ -4,6 +4,7 @@
 
 pub mod buckets;
 pub mod moment;
+pub mod near;
 pub mod page;
 pub mod spans;
 

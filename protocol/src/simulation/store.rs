@@ -6,7 +6,7 @@ pub(crate) mod requests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ledger::{Account, AccountKey, Balance, Grain, Place, RowKey, Tenant, WindowKey};
+use ledger::{Account, AccountKey, Balance, BusinessDate, Grain, Place, RowKey, Tenant, WindowKey};
 
 use rand::{RngExt, rngs::StdRng};
 
@@ -117,9 +117,11 @@ impl SimulatedStore {
 
     /// The rows of a request: what is read first.
     pub fn load_rows(&self, partition: u16, request: &LoadRequest) -> Loaded {
-        let account = |wanted: &RowsWanted<AccountKey>| rows_loaded(wanted, self.current.balances.get(&wanted.owner));
+        let mode = self.mode;
+        let account =
+            |wanted: &RowsWanted<AccountKey>| rows_loaded(mode, wanted, self.current.balances.get(&wanted.owner));
         let tenant = |wanted: &RowsWanted<Tenant>| {
-            rows_loaded(wanted, self.current.rollups.get(&(wanted.owner.clone(), partition)))
+            rows_loaded(mode, wanted, self.current.rollups.get(&(wanted.owner.clone(), partition)))
         };
         Loaded {
             accounts: request.accounts.iter().map(account).collect(),
@@ -268,8 +270,7 @@ impl SimulatedStore {
         }
         let (account, key) = days[rng.random_range(0..days.len())].clone();
         for tables in [&mut self.current, &mut self.durable] {
-            let row = tables.balances.get_mut(&account).and_then(|owner| owner.rows.get_mut(&key));
-            row.into_iter().for_each(|balance| balance.totals.credit_count += 1);
+            tables.balances.get_mut(&account).into_iter().for_each(|owner| owner.miscount(&key));
         }
         let lane = partition_of(&account, partitions);
         self.damaged_tenant = Some(account.tenant.clone());
@@ -332,15 +333,36 @@ fn cut(batch: AccountBatch, rules: StoreRules) -> Vec<AccountBatch> {
     rows.into_iter().map(|row| AccountBatch { key: key.clone(), applied, rows: vec![row] }).collect()
 }
 
-fn rows_loaded<Owner: Clone>(wanted: &RowsWanted<Owner>, stored: Option<&OwnerRows>) -> RowsLoaded<Owner> {
+fn rows_loaded<Owner: Clone>(
+    mode: StoreMode,
+    wanted: &RowsWanted<Owner>,
+    stored: Option<&OwnerRows>,
+) -> RowsLoaded<Owner> {
+    let rows = stored.map_or_else(Vec::new, |stored| match mode {
+        StoreMode::Atomic => rows_of_starts(wanted, stored),
+        StoreMode::Stepwise => rows_of_all(wanted, stored),
+    });
+    RowsLoaded { owner: wanted.owner.clone(), applied: stored.map(|stored| stored.applied), rows }
+}
+
+/// As the embedded store loads them.
+fn rows_of_starts<Owner>(wanted: &RowsWanted<Owner>, stored: &OwnerRows) -> Vec<(RowKey, Balance)> {
+    let days = wanted.days.iter().map(|start| (Grain::Day, *start));
+    let months = wanted.months.iter().map(|start| (Grain::Month, *start));
+    let lifetime = wanted.lifetime.then_some((Grain::Lifetime, BusinessDate::MIN));
+    let mut rows = Vec::new();
+    days.chain(months).chain(lifetime).for_each(|start| stored.add_split(start, &mut rows));
+    rows
+}
+
+fn rows_of_all<Owner>(wanted: &RowsWanted<Owner>, stored: &OwnerRows) -> Vec<(RowKey, Balance)> {
     let is_wanted = |key: &RowKey| match key.grain {
         Grain::Day => wanted.days.contains(&key.start),
         Grain::Month => wanted.months.contains(&key.start),
         Grain::Lifetime => wanted.lifetime,
     };
-    let rows = stored.into_iter().flat_map(|stored| &stored.rows).filter(|(key, _)| is_wanted(key));
-    let rows = rows.map(|(key, balance)| (*key, *balance)).collect();
-    RowsLoaded { owner: wanted.owner.clone(), applied: stored.map(|stored| stored.applied), rows }
+    let rows = stored.rows.iter().filter(|(key, _)| is_wanted(key));
+    rows.map(|(key, balance)| (*key, *balance)).collect()
 }
 
 fn view(stored: Option<&OwnerRows>, ranges: &Ranges) -> View {

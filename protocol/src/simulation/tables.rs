@@ -1,14 +1,17 @@
 //! The simulated store's tables, and the single-partition batches that are written into them.
 
+mod near;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Account, AccountKey, Balance, Fact, Place, RowKey, Tenant, WindowKey};
+use near::Split;
 
 use crate::{
     commit::{AccountBatch, JournalChunk, Progress, RollupBatch},
     lane::partition_of,
     log::LogMark,
-    store_reading::buckets::BucketRules,
+    store_reading::{buckets::BucketRules, near::NearRules},
 };
 
 /// One write: everything in it lands at once. Each touches one partition of one table.
@@ -38,6 +41,8 @@ pub(crate) type Chunks = BTreeMap<(u32, Place, Place), Vec<Fact>>;
 pub(crate) struct OwnerRows {
     pub(crate) applied: u64,
     pub(crate) rows: BTreeMap<RowKey, Balance>,
+    /// The same as the embedded store keeps them.
+    split: Split,
 }
 
 /// All tables. Rows are put if newer, chunks are added: the order of writes makes no difference.
@@ -71,6 +76,8 @@ pub(crate) struct StoreRules {
     pub(crate) buckets: BucketRules,
     /// Where chunks are found by their span, those that begin before a place and reach behind it are looked for.
     pub(crate) seeks_before_the_place: bool,
+    /// How near and far rows are read.
+    pub(crate) near: NearRules,
 }
 
 impl Default for StoreRules {
@@ -84,6 +91,7 @@ impl Default for StoreRules {
             account_rows_are_one_batch: true,
             buckets: BucketRules::ALL,
             seeks_before_the_place: true,
+            near: NearRules::ALL,
         }
     }
 }
@@ -186,6 +194,7 @@ fn newest_mark(known: &mut LogMark, mark: LogMark, rules: StoreRules) {
 impl OwnerRows {
     fn put(&mut self, applied: u64, rows: &[(RowKey, Balance)], rules: StoreRules) -> Result<(), String> {
         self.applied = if rules.put_if_newer { self.applied.max(applied) } else { applied };
+        self.split.put(rows, rules);
         for (key, balance) in rows {
             let known = self.rows.get(key);
             if let Some(known) = known.filter(|known| known.applied == balance.applied && *known != balance) {

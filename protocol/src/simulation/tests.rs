@@ -76,6 +76,7 @@ const MUTATIONS: &[Mutation] = &[
     ("what reaches behind a place is taken", |switches| switches.store.buckets.takes_what_reaches_behind = false),
     ("behind a full bucket comes another", |switches| switches.store.buckets.loads_full_buckets = false),
     ("a seek begins before the place", |switches| switches.store.seeks_before_the_place = false),
+    ("near rows are newer", |switches| switches.store.near.near_rows_are_newer = false),
     ("facts above the rows are ignored", |switches| switches.reader.facts_above_are_ignored = false),
     ("a replay is told", |switches| switches.worker.replay_is_told = false),
     ("a replay lowers the position", |switches| switches.query.replay_lowers_position = false),

@@ -6,6 +6,7 @@ use protocol::{
     commit::{PartitionState, Progress},
     load::{LoadRequest, Loaded, RowsLoaded, RowsWanted},
     log::LogMark,
+    store_reading::near::NearRules,
 };
 
 use super::{
@@ -13,13 +14,10 @@ use super::{
     keys::{self, PartitionRow},
     lane::PartitionRows,
     opened::Opened,
-    owner::Owner,
+    owner::{Owner, StoredRows},
     value::from_json,
 };
-use crate::{
-    AccountRead, AccountView, StoreError,
-    encoding::{Damaged, decode_balance},
-};
+use crate::{AccountRead, AccountView, StoreError, encoding::Damaged};
 
 /// Inclusive ranges of row starts by grain.
 pub(super) type Ranges = [(Grain, BusinessDate, BusinessDate)];
@@ -105,8 +103,9 @@ fn wanted_rows<Name: Clone>(
     let months = wanted.months.iter().map(|start| (Grain::Month, *start));
     let lifetime = wanted.lifetime.then_some((Grain::Lifetime, BusinessDate::MIN));
     let mut rows = Vec::new();
-    for (grain, start) in days.chain(months).chain(lifetime) {
-        rows_of_start(snapshot, keyspace, key, (grain, start), &stored, &mut rows)?;
+    let mut far = StoredRows { snapshot, keyspace, key };
+    for start in days.chain(months).chain(lifetime) {
+        stored.rows.of_start(start, &mut far, &mut rows)?;
     }
     Ok(RowsLoaded { owner, applied: Some(stored.applied), rows })
 }
@@ -114,32 +113,6 @@ fn wanted_rows<Name: Clone>(
 fn stored_owner(snapshot: &Snapshot, keyspace: &Keyspace, prefix: &[u8]) -> Result<Option<Owner>, StoreError> {
     let stored = snapshot.get(keyspace, keys::static_row(prefix))?;
     Ok(stored.as_deref().map(Owner::decode).transpose()?)
-}
-
-/// The rows of one start, by one read a currency at most: a scan costs several times as much.
-fn rows_of_start(
-    snapshot: &Snapshot,
-    keyspace: &Keyspace,
-    key: &mut Vec<u8>,
-    (grain, start): (Grain, BusinessDate),
-    owner: &Owner,
-    rows: &mut Vec<(RowKey, Balance)>,
-) -> Result<(), StoreError> {
-    let prefix_bytes = key.len();
-    for currency in &owner.currencies {
-        let row = RowKey { grain, start, currency: *currency };
-        if let Some(near) = owner.near(&row) {
-            rows.push((row, *near));
-            continue;
-        }
-        keys::put_row(key, &row);
-        let stored = snapshot.get(keyspace, &key);
-        key.truncate(prefix_bytes);
-        if let Some(stored) = stored? {
-            rows.push((row, decode_balance(&stored)?));
-        }
-    }
-    Ok(())
 }
 
 /// Rows of an account.
@@ -172,42 +145,8 @@ fn owner_view(
     ranges: &Ranges,
 ) -> Result<View, StoreError> {
     let Some(owner) = stored_owner(snapshot, keyspace, key)? else { return Ok((None, Vec::new())) };
-    let mut rows = Vec::new();
-    for &(grain, from, to) in ranges {
-        if from == to {
-            rows_of_start(snapshot, keyspace, key, (grain, from), &owner, &mut rows)?;
-        } else if from < to {
-            scan(snapshot, keyspace, key, (grain, from, to), &owner, &mut rows)?;
-        }
-    }
-    rows.sort_unstable_by_key(|(row, _)| *row);
-    rows.dedup_by_key(|(row, _)| *row);
+    let rows = owner.rows.view(ranges, &mut StoredRows { snapshot, keyspace, key }, NearRules::ALL)?;
     Ok((Some(owner.applied), rows))
-}
-
-fn scan(
-    snapshot: &Snapshot,
-    keyspace: &Keyspace,
-    prefix: &[u8],
-    (grain, from, to): (Grain, BusinessDate, BusinessDate),
-    owner: &Owner,
-    rows: &mut Vec<(RowKey, Balance)>,
-) -> Result<(), StoreError> {
-    let (mut first, mut last) = (prefix.to_vec(), prefix.to_vec());
-    keys::put_start(&mut first, grain, from);
-    keys::put_start(&mut last, grain, to);
-    last.push(keys::ABOVE_CURRENCIES);
-    for item in snapshot.range(keyspace, first..last) {
-        let (key, value) = item.into_inner()?;
-        let row = keys::decode_row(&key)?;
-        // A row of its own of the same key is from before.
-        if owner.near(&row).is_none() {
-            rows.push((row, decode_balance(&value)?));
-        }
-    }
-    let is_wanted = |(row, _): &&(RowKey, Balance)| row.grain == grain && (from..=to).contains(&row.start);
-    rows.extend(owner.near_rows().iter().filter(is_wanted));
-    Ok(())
 }
 
 /// A page of a tenant's accounts.

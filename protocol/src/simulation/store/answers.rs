@@ -28,7 +28,11 @@ const HIGHEST: Place = Place { sequence: u64::MAX, line: u32::MAX };
 impl SimulatedStore {
     pub(crate) fn answer(&self, request: &Request) -> Answer {
         match request {
-            Request::View(account, ranges) => Answer::View(view(self.current.balances.get(account), ranges)),
+            Request::View(account, ranges) => {
+                let stored = self.current.balances.get(account);
+                let rows = stored.map(|stored| stored.view_split(ranges, self.rules.near));
+                Answer::View((stored.map(|stored| stored.applied), rows.unwrap_or_default()))
+            }
             Request::Page(window, wanted) => Answer::Page(self.page_by_spans(window, *wanted)),
             Request::Applied(account) => Answer::Applied(self.applied(account)),
             Request::Rows(account, range) => Answer::Rows(self.rows_of_range(account, *range)),

@@ -28,7 +28,12 @@ impl Writer<'_> {
             None => owner.clear(),
         }
         owner.applied = owner.applied.max(applied);
-        let far = if self.compare { owner.take(&self.newer(keyspace, &owner, rows)?) } else { owner.take(rows) };
+        let far = if self.compare {
+            let newer = owner.rows.newer(rows, |row| self.stored_stamp(keyspace, row))?;
+            owner.rows.take(&newer)
+        } else {
+            owner.rows.take(rows)
+        };
         for (row, balance) in far {
             self.row(keyspace, &row, &balance);
         }
@@ -64,26 +69,6 @@ impl Writer<'_> {
         value.clear();
         owner.encode(value);
         UserValue::from(value.as_slice())
-    }
-
-    /// The rows that are newer than what is stored of them.
-    fn newer(
-        &mut self,
-        keyspace: &Keyspace,
-        owner: &Owner,
-        rows: &[(RowKey, Balance)],
-    ) -> Result<Vec<(RowKey, Balance)>, StoreError> {
-        let mut newer = Vec::with_capacity(rows.len());
-        for (row, balance) in rows {
-            let stored = match owner.near(row) {
-                Some(near) => Some(near.applied),
-                None => self.stored_stamp(keyspace, row)?,
-            };
-            if stored.is_none_or(|stored| stored < balance.applied) {
-                newer.push((*row, *balance));
-            }
-        }
-        Ok(newer)
     }
 
     fn stored_stamp(&mut self, keyspace: &Keyspace, row: &RowKey) -> Result<Option<u64>, StoreError> {
