@@ -1,9 +1,9 @@
-//! Runs seeds of the simulation: `cargo run --release -p protocol --example simulate -- --seeds N --from S`, of both worlds
-//! or with `--only fold` or `--only ingest` of one of them, and tells the story of one seed with `--only WORLD --tell S`.
+//! Runs seeds of the simulation: `cargo run --release -p protocol --example simulate -- --seeds N --from S`, of all worlds
+//! or with `--only fold`, `--only ingest` or `--only origin` of one of them, and tells the story of one seed with `--only WORLD --tell S`.
 
 use std::process::ExitCode;
 
-use protocol::simulation::{self, Violation, ingest};
+use protocol::simulation::{self, Violation, ingest, origin};
 
 /// After so many seeds that went wrong the rest has nothing to add.
 const MOST_FAILURES: u32 = 5;
@@ -18,9 +18,10 @@ struct World {
     tell: fn(u64) -> Story,
 }
 
-const WORLDS: [World; 2] = [
+const WORLDS: [World; 3] = [
     World { name: "fold", run: simulation::run, tell: simulation::tell },
     World { name: "ingest", run: ingest::run, tell: ingest::tell },
+    World { name: "origin", run: origin::run, tell: origin::tell },
 ];
 
 fn main() -> ExitCode {

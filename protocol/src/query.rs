@@ -79,6 +79,7 @@ pub use demand::{Demand, DemandError};
 pub use fills::{FillId, FillTicket};
 pub use freshness::{HEARTBEAT_SILENCE_MS, NoticeEffect, ProgressEffect, ProgressTicket, Stamp};
 pub use lane::{FillOutcome, LaneSettings, QueryLane, Reading};
+pub(crate) use origin::OriginRules;
 pub use origin::{Origin, OtherLog, Standing, StoreScan};
 
 use ledger::{AccountKey, BusinessDate};

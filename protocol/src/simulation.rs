@@ -18,7 +18,7 @@
 //! | all faults have ended | every lane comes to its end, with exactly the rows of the fold, and every query knows it |
 //!
 //! The fold and everything else that these are compared with is code of its own (`oracle.rs`). What is read is read by the very
-//! algorithms of the real stores ([`crate::reading`]), request by request, with buckets, chunks and pages of a few launches.
+//! algorithms of the real stores ([`crate::store_reading`]), request by request, with buckets, chunks and pages of a few launches.
 //!
 //! Readers are not looked at from the moment at which a node of a store that commits step by step forgets rows until every
 //! worker of the lane has heard of it and the query has heard of one that knows: until then claims may be wrong, and the
@@ -31,6 +31,7 @@ pub mod ingest;
 mod judge;
 mod log;
 mod oracle;
+pub mod origin;
 mod readers;
 pub mod store;
 mod tables;

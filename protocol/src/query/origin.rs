@@ -20,9 +20,17 @@
 //! change while readers are served: an operator restores the log, raises its epoch, or corrects a
 //! slip; another service fills the store.
 
+mod rules;
+
 use std::fmt;
 
-use crate::{commit::Progress, lane::MAX_PARTITIONS, log::LogIdentity};
+pub(crate) use rules::OriginRules;
+
+use crate::{
+    commit::Progress,
+    lane::{DEFAULT_PARTITIONS, MAX_PARTITIONS},
+    log::LogIdentity,
+};
 
 /// What is known of log and store; see the head of this module.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +38,7 @@ pub struct Origin {
     stream: Option<LogIdentity>,
     stored: Stored,
     wait_is_over: bool,
+    rules: OriginRules,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,13 +91,19 @@ impl fmt::Display for OtherLog {
 pub struct StoreScan {
     next: u16,
     stored: Option<Stored>,
+    rules: OriginRules,
 }
 
 impl StoreScan {
+    pub(crate) fn with_rules(rules: OriginRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// The lane to read next; `None` at the end. As long as none has progress, every lane that any
     /// log can have is looked at.
     pub fn next(&self) -> Option<u16> {
         let end = match &self.stored {
+            None if !self.rules.every_lane_is_scanned => DEFAULT_PARTITIONS,
             None => MAX_PARTITIONS,
             Some(Stored::Of(identity)) => identity.partitions,
             Some(_) => 0,
@@ -100,14 +115,15 @@ impl StoreScan {
     pub fn found(&mut self, progress: Option<&Progress>) {
         self.next += 1;
         if let Some(progress) = progress {
-            self.stored = Some(self.stored.take().unwrap_or_default().with(&progress.identity));
+            self.stored = Some(self.stored.take().unwrap_or_default().with(&progress.identity, self.rules));
         }
     }
 }
 
 impl Stored {
-    fn with(self, identity: &LogIdentity) -> Self {
+    fn with(self, identity: &LogIdentity, rules: OriginRules) -> Self {
         match self {
+            Self::Of(_) if !rules.several_logs_answer_nothing => Self::Of(identity.clone()),
             Self::Unread | Self::Empty => Self::Of(identity.clone()),
             Self::Of(known) if known != *identity => Self::Several(known, identity.clone()),
             known => known,
@@ -116,11 +132,15 @@ impl Stored {
 }
 
 impl Origin {
+    pub(crate) fn with_rules(rules: OriginRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// What the stream's metadata say at present. A store that was empty may have been filled since
     /// from the log that the stream was before: it has to be scanned again.
     pub fn stream_says(&mut self, identity: LogIdentity) {
         let is_renamed = self.stream.as_ref().is_some_and(|known| *known != identity);
-        if is_renamed && matches!(self.stored, Stored::Empty) {
+        if is_renamed && matches!(self.stored, Stored::Empty) && self.rules.renaming_rescans_the_empty {
             self.stored = Stored::Unread;
         }
         self.stream = Some(identity);
@@ -147,7 +167,7 @@ impl Origin {
         if self.needs_scan() {
             return;
         }
-        self.stored = std::mem::take(&mut self.stored).with(identity);
+        self.stored = std::mem::take(&mut self.stored).with(identity, self.rules);
     }
 
     /// What may be answered.
@@ -156,12 +176,15 @@ impl Origin {
             Standing::OtherLog(OtherLog { stored: stored.clone(), log: log.clone() })
         };
         match (&self.stream, &self.stored) {
+            (Some(log), _) if !self.rules.other_log_answers_nothing => Standing::Serves(log.clone()),
             (_, Stored::Unread) => Standing::Unknown,
             (Some(log), Stored::Of(stored)) if stored != log => other(stored, log),
             (Some(log), Stored::Several(stored, another)) => other(if stored == log { another } else { stored }, log),
             (None, Stored::Several(stored, another)) => other(stored, another),
             (Some(log), Stored::Empty | Stored::Of(_)) => Standing::Serves(log.clone()),
-            (None, Stored::Of(stored)) if self.wait_is_over => Standing::Serves(stored.clone()),
+            (None, Stored::Of(stored)) if self.wait_is_over || !self.rules.waits_for_the_stream => {
+                Standing::Serves(stored.clone())
+            }
             (None, Stored::Empty | Stored::Of(_)) => Standing::Unknown,
         }
     }
