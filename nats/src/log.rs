@@ -154,10 +154,11 @@ impl Log {
                 format!("messages are missing in more than {MAX_ACCEPTED_RANGES} places: restore a backup of the log");
             LogError::NotOurs(why)
         })?;
-        let mut config = found.config;
-        config["metadata"][stream::META_ACCEPTED_LOSS] = json!(accepted.to_string());
-        let updated = api::request(client, &format!("STREAM.UPDATE.{name}"), &config).await;
-        let _info: stream::StreamInfo = updated.map_err(NatsError::from)?;
+        let wanted = metadata::with_accepted_loss(&found.config, &accepted);
+        if wanted != found.config {
+            let updated = api::request(client, &format!("STREAM.UPDATE.{name}"), &wanted).await;
+            let _info: stream::StreamInfo = updated.map_err(NatsError::from)?;
+        }
         Ok(missing)
     }
 

@@ -4,7 +4,7 @@
 //! A stream that has Saldo's description or takes Saldo's subjects is Saldo's, whatever its
 //! metadata say: it holds launches, and no sentence about it may suggest that it be removed.
 
-use protocol::{lane::MAX_PARTITIONS, log::LogIdentity};
+use protocol::{lane::MAX_PARTITIONS, log::LogIdentity, missing::AcceptedLoss};
 use serde_json::{Map, Value, json};
 
 use crate::{error::LogError, subjects};
@@ -18,6 +18,7 @@ pub(crate) const META_WIRE: &str = "saldo.wire";
 pub(crate) const META_PARTITIONS: &str = "saldo.partitions";
 pub(crate) const META_EPOCH: &str = "saldo.epoch";
 pub(crate) const META_STREAM: &str = "saldo.stream";
+pub(crate) const META_ACCEPTED_LOSS: &str = "saldo.accepted_loss";
 /// Highest epoch: stamps in the store leave room for no more.
 pub(crate) const MAX_EPOCH: u8 = 200;
 
@@ -96,6 +97,18 @@ pub(crate) fn renamed(stream: &str, config: &Value, renaming: Renaming) -> Resul
     let mut config = config.clone();
     config["metadata"] = Value::Object(metadata);
     Ok((config, Renamed { epoch_before, identity }))
+}
+
+/// The configuration with this loss in the place of what was accepted before.
+pub(crate) fn with_accepted_loss(config: &Value, accepted: &AcceptedLoss) -> Value {
+    let mut config = config.clone();
+    if let Some(metadata) = config["metadata"].as_object_mut() {
+        metadata.remove(META_ACCEPTED_LOSS);
+        if accepted.messages() > 0 {
+            metadata.insert(META_ACCEPTED_LOSS.to_owned(), json!(accepted.to_string()));
+        }
+    }
+    config
 }
 
 /// The epoch that follows, or the one told.
@@ -232,6 +245,15 @@ mod tests {
         }
         config["metadata"][META_EPOCH] = json!("200");
         assert!(message(renamed("LAUNCHES", &config, Renaming::RaisedEpoch(None))).contains("the last"));
+    }
+
+    #[test]
+    fn an_accepted_loss_takes_the_place_of_the_one_before_and_none_leaves_no_trace() {
+        let accept = |config: &Value, text: &str| with_accepted_loss(config, &text.parse().unwrap());
+        let accepted = accept(&made(), "3-4,7");
+        assert_eq!(accepted["metadata"][META_ACCEPTED_LOSS], json!("3-4, 7"));
+        assert_eq!(accept(&accepted, "9")["metadata"][META_ACCEPTED_LOSS], json!("9"));
+        assert_eq!(accept(&accepted, ""), made());
     }
 
     #[test]

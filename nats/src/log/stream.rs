@@ -10,12 +10,14 @@ use crate::{
     api::{self, ApiFailure, code},
     client::Client,
     error::{LogError, NatsError},
-    log::{LogSettings, checks, metadata},
+    log::{
+        LogSettings, checks,
+        metadata::{self, META_ACCEPTED_LOSS},
+    },
     parked::ParkedSettings,
     subjects,
 };
 
-pub(crate) const META_ACCEPTED_LOSS: &str = "saldo.accepted_loss";
 pub(crate) const META_PARKED: &str = "saldo.parked";
 pub(crate) const META_LEASES: &str = "saldo.leases";
 
