@@ -21,7 +21,9 @@
 //! - `Cached`: answer the value with the stamp given, which is the present one.
 //! - `Fill`: read the store and hand the result to [`QueryLane::finish_fill`] with the ticket. Order of reads: the
 //!   account's rows at one moment with their static `applied` (a), after them closes and journal, of which facts above
-//!   [`FillTicket::upto`]`(a)` are ignored. [`FillOutcome::Answer`] holds the stamp of this very answer: as it stood when the
+//!   [`Horizon::upto`]`(a)` are ignored. Where
+//!   [`Horizon::waits_for`]`(a)` names a position, nothing may be told: the fill is abandoned, and its readers begin anew
+//!   as if they demanded that position. [`FillOutcome::Answer`] holds the stamp of this very answer: as it stood when the
 //!   fill began. [`FillOutcome::Again`]: the lane went back while the fill read; the reader starts anew. A fill that fails is
 //!   given to [`QueryLane::abandon_fill`]: tickets in flight are remembered until then.
 //! - `Join`: another reader's fill of the same key will do: wait for it and use its outcome and stamp.
@@ -44,6 +46,7 @@
 //! | a reader joins only an untouched fill begun at or above its position | else it gets less than it demanded | `Fills::joinable` |
 //! | without a notice for [`HEARTBEAT_SILENCE_MS`] nothing comes from the cache and nothing is complete | notices may be lost, nobody knows the end | `QueryLane::read` |
 //! | while a worker replays below progress, the position is the replayed one | the store may have lost rows above it | `Freshness::hear` |
+//! | while a worker replays, a fill tells nothing from above the position | a store that commits step by step may have forgotten one row of an account and kept a later one: together they are no prefix | `Horizon` |
 //! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
 //! | a replay below what was then found goes on | what is not replayed yet may be lost, too | `Freshness::go_back` |
 //!
@@ -76,7 +79,7 @@ mod tests;
 mod voices;
 
 pub use demand::{Demand, DemandError};
-pub use fills::{FillId, FillTicket};
+pub use fills::{FillId, FillTicket, Horizon};
 pub use freshness::{HEARTBEAT_SILENCE_MS, NoticeEffect, ProgressEffect, ProgressTicket, Stamp};
 pub use lane::{FillOutcome, LaneSettings, QueryLane, Reading};
 pub(crate) use origin::OriginRules;
@@ -125,6 +128,8 @@ pub(crate) struct QueryRules {
     pub(crate) waits_for_position: bool,
     /// While a worker replays below progress the replayed position counts.
     pub(crate) replay_lowers_position: bool,
+    /// While a worker replays nothing is told of what lies above the position.
+    pub(crate) replay_tells_no_more: bool,
     /// What began before the lane went back says nothing after that.
     pub(crate) going_back_spoils_fills: bool,
     /// Without heartbeat the cache is bypassed.
@@ -157,6 +162,7 @@ impl Default for QueryRules {
             join_only_satisfied_fills: true,
             waits_for_position: true,
             replay_lowers_position: true,
+            replay_tells_no_more: true,
             going_back_spoils_fills: true,
             silence_bypasses_cache: true,
             silence_ends_completeness: true,

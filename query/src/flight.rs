@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     http::{answer::Answer, stamp::RenderedStamp},
     lanes::Lane,
-    read::{self, Context, Representation},
+    read::{self, Context, Found, Representation},
     reader::Reader,
 };
 
@@ -24,6 +24,8 @@ pub(crate) enum Landed {
     Unknown,
     /// What was read says nothing any more: begin anew.
     Again,
+    /// What was read may not be told before this sequence is applied: begin anew then.
+    WaitsFor(u64),
     /// The store did not answer; whether a retry can help.
     Failed(bool),
 }
@@ -63,11 +65,16 @@ async fn fly(reader: &Reader, generation: u32, mut boarding: Boarding) -> Landed
     let Lane { log, partition, .. } = *boarding.lane;
     let context = Context { log, generation, partition };
     let Some(_permit) = reader.permit(&ticket.key().account.tenant).await else { return Landed::Failed(true) };
-    let answer = match read::answer(reader.store(), context, ticket).await {
-        Ok(answer) => answer.map(Arc::new),
+    let found = match read::answer(reader.store(), context, ticket).await {
+        Ok(found) => found,
         Err(error) => return Landed::Failed(reader.note_failure(&error)),
     };
     reader.note_incarnation();
+    let answer = match found {
+        Found::Answer(answer) => Some(Arc::new(answer)),
+        Found::Unknown => None,
+        Found::WaitsFor(sequence) => return Landed::WaitsFor(sequence),
+    };
     let Some(ticket) = boarding.ticket.take() else { return Landed::Again };
     land(&boarding.lane, ticket, answer)
 }

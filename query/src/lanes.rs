@@ -247,14 +247,16 @@ pub(crate) struct Layout {
     pub(crate) first_word_until: tokio::time::Instant,
     /// For all lanes together.
     pub(crate) cache_bytes: usize,
+    /// See [`LaneSettings::commits_are_whole`].
+    pub(crate) commits_are_whole: bool,
 }
 
 impl Lanes {
     pub(crate) fn new(layout: Layout, clock: Clock) -> Self {
-        let Layout { generation, log, first_word_until, cache_bytes } = layout;
+        let Layout { generation, log, first_word_until, cache_bytes, commits_are_whole } = layout;
         let (name, partitions) = (log.name(), log.partitions.max(1));
         let cache_bytes = cache_bytes / usize::from(partitions);
-        let settings = |partition| LaneSettings { generation, log: name, partition, cache_bytes };
+        let settings = |partition| LaneSettings { generation, log: name, partition, cache_bytes, commits_are_whole };
         let lane = |partition| Arc::new(Lane::new(settings(partition), clock));
         Self { lanes: (0..partitions).map(lane).collect(), generation, log, first_word_until }
     }

@@ -180,6 +180,7 @@ impl<'a> Following<'a> {
             log: log.clone(),
             first_word_until: Instant::now() + wait,
             cache_bytes: self.upkeep.config.cache_bytes,
+            commits_are_whole: self.upkeep.reader.store().commits_atomically(),
         };
         let lanes = self.upkeep.reader.replace_lanes(Lanes::new(layout, self.upkeep.clock));
         tracing::info!(%log, confirmed = self.origin.is_confirmed(), "lanes are laid out");

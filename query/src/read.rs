@@ -48,12 +48,22 @@ pub(crate) struct Context {
     pub(crate) partition: u16,
 }
 
-/// Reads what the ticket asks for; `None` for an account never seen.
+/// What was read for an answer.
+pub(crate) enum Found {
+    Answer(Answer),
+    /// The account was never seen.
+    Unknown,
+    /// Nothing may be told of the rows before this sequence is applied.
+    WaitsFor(u64),
+}
+
+/// Reads what the ticket asks for.
 pub(crate) async fn answer(
     store: &dyn Store,
     context: Context,
     ticket: &FillTicket<Representation>,
-) -> Result<Option<Answer>, StoreError> {
+) -> Result<Found, StoreError> {
+    let horizon = ticket.horizon();
     let EntryKey { account, until, representation } = ticket.key();
     let today = date_of(ticket.stamp().time_ms);
     let written = match representation {
@@ -65,8 +75,12 @@ pub(crate) async fn answer(
         }
         Representation::Launches { after, limit } => {
             let page = launches::Page { date: *until, after: *after, limit: *limit };
-            launches::launches(store, context, account, &page, |applied| ticket.upto(applied)).await?
+            launches::launches(store, context, account, &page, |applied| horizon.upto(applied)).await?
         }
     };
-    Ok(written.map(|written| Answer::new(context, ticket.key(), written)))
+    let Some(written) = written else { return Ok(Found::Unknown) };
+    match horizon.waits_for(Some(written.applied)) {
+        Some(sequence) => Ok(Found::WaitsFor(sequence)),
+        None => Ok(Found::Answer(Answer::new(context, ticket.key(), written))),
+    }
 }

@@ -235,11 +235,13 @@ impl Reader {
         wants: &Wants,
     ) -> Result<Served, Problem> {
         let _place = self.waiting.try_take(&key.account.tenant, 1).ok_or_else(overloaded)?;
+        // Applied before what was read may be told.
+        let mut waits_for = 0;
         let mut beginnings = 0;
         while beginnings < MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
             let lane = lanes.of(&key.account);
-            let minimum = demand(wants, &lanes)?.of_lane(lane.partition);
+            let minimum = demand(wants, &lanes)?.of_lane(lane.partition).max(waits_for);
             self.meet(&lanes, lane, wants).await?;
             self.freshen(&lanes, lane).await?;
             let flight = match lane.read(key, minimum) {
@@ -262,8 +264,10 @@ impl Reader {
                     flight
                 }
             };
-            if let Some(served) = landed(flight).await? {
-                return Ok(served);
+            match landed(flight).await? {
+                Ended::Served(served) => return Ok(served),
+                Ended::Again => {}
+                Ended::WaitsFor(sequence) => waits_for = sequence,
             }
             beginnings += 1;
         }
@@ -403,16 +407,26 @@ fn covers(demand: &Demand, stamps: &[(u16, Stamp)]) -> bool {
     stamps.iter().all(|(partition, stamp)| stamp.position >= demand.of_lane(*partition))
 }
 
-/// Waits for a fill to land; `None`: begin anew.
-async fn landed(mut flight: Flight) -> Result<Option<Served>, Problem> {
+/// How a fill has ended that did not fail.
+enum Ended {
+    Served(Served),
+    /// Begin anew.
+    Again,
+    /// Begin anew when this sequence is applied.
+    WaitsFor(u64),
+}
+
+/// Waits for a fill to land.
+async fn landed(mut flight: Flight) -> Result<Ended, Problem> {
     let landed = match flight.wait_for(Option::is_some).await {
         Ok(landed) => landed.clone(),
         Err(_gone) => None,
     };
     match landed {
-        Some(Landed::Answer(answer, stamp)) => Ok(Some(Served { answer, stamp })),
+        Some(Landed::Answer(answer, stamp)) => Ok(Ended::Served(Served { answer, stamp })),
         Some(Landed::Unknown) => Err(Problem::new(kinds::UNKNOWN_ACCOUNT, "no launch has named this account")),
-        Some(Landed::Again) => Ok(None),
+        Some(Landed::Again) => Ok(Ended::Again),
+        Some(Landed::WaitsFor(sequence)) => Ok(Ended::WaitsFor(sequence)),
         Some(Landed::Failed(retry_helps)) => Err(store_unavailable(retry_helps)),
         None => Err(Problem::new(kinds::INTERNAL, "reading the store met a fault of the service")),
     }

@@ -50,7 +50,10 @@ pub(crate) fn shutting_down() -> Problem {
 
 pub(crate) fn not_yet_applied(lane: &Lane) -> Problem {
     let applied = Position::of_lane(lane.log, lane.partition, lane.stamp().position).to_string();
-    Problem::new(kinds::NOT_YET_APPLIED, "the demanded position was not applied within the wait")
-        .retry_after(RETRY_AFTER_S)
-        .with("position", applied)
+    Problem::new(
+        kinds::NOT_YET_APPLIED,
+        "the demanded position, or the one that what is stored of the account is of, was not applied within the wait",
+    )
+    .retry_after(RETRY_AFTER_S)
+    .with("position", applied)
 }

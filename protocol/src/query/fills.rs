@@ -9,6 +9,31 @@ use super::{EntryKey, freshness::Stamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FillId(u64);
 
+/// How much of what a fill finds in the store may be told.
+///
+/// A store that commits step by step may have forgotten some of what lies above the position that a worker replays, and kept
+/// the rest. Rows above it are the fold of no prefix of the log then, although each by itself is the fold of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    pub(super) position: u64,
+    /// The position is that of a replay, and commits may be there in part.
+    pub(super) is_replayed: bool,
+}
+
+impl Horizon {
+    /// Facts above this sequence are ignored, where the account's rows were read at the static `applied` given: above it
+    /// a journal may hold what the rows do not yet count.
+    pub fn upto(self, applied: Option<u64>) -> u64 {
+        applied.unwrap_or(0).max(self.position)
+    }
+
+    /// The position that has to be applied before anything may be told of an account whose rows have this static `applied`;
+    /// `None` if it may be told at once.
+    pub fn waits_for(self, applied: Option<u64>) -> Option<u64> {
+        applied.filter(|applied| self.is_replayed && *applied > self.position)
+    }
+}
+
 /// A fill in flight, held by whoever reads the store; given back to `finish_fill` or `abandon_fill`.
 #[derive(Debug)]
 pub struct FillTicket<R> {
@@ -16,6 +41,7 @@ pub struct FillTicket<R> {
     pub(super) key: EntryKey<R>,
     pub(super) stamp: Stamp,
     pub(super) lineage: u64,
+    pub(super) is_replayed: bool,
 }
 
 impl<R> FillTicket<R> {
@@ -34,10 +60,21 @@ impl<R> FillTicket<R> {
         self.stamp
     }
 
-    /// See [`Stamp::upto`].
-    pub fn upto(&self, applied: Option<u64>) -> u64 {
-        self.stamp.upto(applied)
+    /// How much of what is found may be told.
+    pub fn horizon(&self) -> Horizon {
+        Horizon { position: self.stamp.position, is_replayed: self.is_replayed }
     }
+}
+
+/// How a lane stands when a fill begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    pub(super) stamp: Stamp,
+    pub(super) lineage: u64,
+    /// The position is that of a replay, and commits may be there in part.
+    pub(super) is_replayed: bool,
+    /// Notices are heard.
+    pub(super) cacheable: bool,
 }
 
 /// What is remembered of a fill until it ends.
@@ -68,7 +105,8 @@ impl<R> Default for Fills<R> {
 
 impl<R: Clone + Eq> Fills<R> {
     /// Begins a fill.
-    pub(super) fn begin(&mut self, key: &EntryKey<R>, stamp: Stamp, lineage: u64, cacheable: bool) -> FillTicket<R> {
+    pub(super) fn begin(&mut self, key: &EntryKey<R>, beginning: Beginning) -> FillTicket<R> {
+        let Beginning { stamp, lineage, is_replayed, cacheable } = beginning;
         let id = FillId(self.next_id);
         self.next_id += 1;
         let in_flight = InFlight {
@@ -81,7 +119,7 @@ impl<R: Clone + Eq> Fills<R> {
             touched: false,
         };
         self.by_account.entry_ref(&key.account).or_default().push(in_flight);
-        FillTicket { id, key: key.clone(), stamp, lineage }
+        FillTicket { id, key: key.clone(), stamp, lineage, is_replayed }
     }
 
     /// A fill of this key that a reader who demands `minimum` may share: begun at or above it, untouched since, and of

@@ -17,14 +17,6 @@ pub struct Stamp {
     pub complete: bool,
 }
 
-impl Stamp {
-    /// Facts above this sequence are ignored, where the account's rows were read at the static `applied` given: above it
-    /// a journal may hold what the rows do not yet count.
-    pub fn upto(&self, applied: Option<u64>) -> u64 {
-        applied.unwrap_or(0).max(self.position)
-    }
-}
-
 /// What a notice did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoticeEffect {
@@ -111,6 +103,11 @@ impl Freshness {
 
     pub(super) fn position(&self) -> u64 {
         self.replay.map_or(self.progress, |replay| replay.position)
+    }
+
+    /// Whether the position is that of a replay: above it the store may lack some of what it had.
+    pub(super) fn is_position_replayed(&self) -> bool {
+        self.replay.is_some()
     }
 
     pub(super) fn lineage(&self) -> u64 {

@@ -3,7 +3,7 @@
 use super::{
     EntryKey, QueryRules,
     cache::Cache,
-    fills::{FillId, FillTicket, Fills},
+    fills::{Beginning, FillId, FillTicket, Fills},
     freshness::{Freshness, NoticeEffect, ProgressEffect, ProgressTicket, Stamp},
     stopped::Stopped,
     voices::Voices,
@@ -25,6 +25,8 @@ pub struct LaneSettings {
     pub partition: u16,
     /// Bytes of cached answers, bookkeeping included.
     pub cache_bytes: usize,
+    /// The store writes each commit as a whole, and never loses a part of one.
+    pub commits_are_whole: bool,
 }
 
 /// How a reader is served.
@@ -184,7 +186,9 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         if let Some(fill) = self.fills.joinable(key, minimum, lineage, any) {
             return Reading::Join(fill);
         }
-        Reading::Fill(self.fills.begin(key, stamp, lineage, fresh))
+        let may_be_in_parts = !self.settings.commits_are_whole && self.rules.replay_tells_no_more;
+        let is_replayed = may_be_in_parts && self.freshness.is_position_replayed();
+        Reading::Fill(self.fills.begin(key, Beginning { stamp, lineage, is_replayed, cacheable: fresh }))
     }
 
     /// Serves a reader who demands no position as [`Self::read`] does if that is from the cache; else nothing has happened.

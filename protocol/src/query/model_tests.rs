@@ -71,6 +71,7 @@ impl World {
             log: LogName { epoch: 1, incarnation: Incarnation::of("s") },
             partition: 0,
             cache_bytes: 6 * 600,
+            commits_are_whole: false,
         };
         Self {
             random: StdRng::seed_from_u64(seed),

@@ -14,7 +14,7 @@ type Lane = QueryLane<u8, &'static str>;
 
 /// What a lane of the log with the stream `s` is made with.
 fn settings() -> LaneSettings {
-    LaneSettings { generation: 1, log: name("s"), partition: 0, cache_bytes: 1 << 20 }
+    LaneSettings { generation: 1, log: name("s"), partition: 0, cache_bytes: 1 << 20, commits_are_whole: false }
 }
 
 fn name(stream_id: &str) -> LogName {

@@ -79,7 +79,7 @@ impl Query {
     pub(crate) fn new(partition: u16, is_atomic: bool, query_rules: QueryRules, rules: ReaderRules) -> Self {
         let log = LogName { epoch: 1, incarnation: Incarnation::of(super::log::STREAM_ID) };
         // Few answers fit.
-        let settings = LaneSettings { generation: 1, log, partition, cache_bytes: 2_000 };
+        let settings = LaneSettings { generation: 1, log, partition, cache_bytes: 2_000, commits_are_whole: is_atomic };
         let lane = QueryLane::with_rules(settings, query_rules);
         let progress_reads = vec![(lane.begin_progress_read(), None)];
         Self {

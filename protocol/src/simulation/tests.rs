@@ -80,6 +80,7 @@ const MUTATIONS: &[Mutation] = &[
     ("facts above the rows are ignored", |switches| switches.reader.facts_above_are_ignored = false),
     ("a replay is told", |switches| switches.worker.replay_is_told = false),
     ("a replay lowers the position", |switches| switches.query.replay_lowers_position = false),
+    ("a replay tells no more than its position", |switches| switches.query.replay_tells_no_more = false),
     ("a worker knows the end first", |switches| switches.driver.knows_end_first = false),
     ("a worker announces itself", |switches| switches.driver.announces_itself = false),
     ("progress is read after subscribing", |switches| switches.reader.subscribes_before_reading = false),

@@ -94,7 +94,8 @@ mod tests {
         let reader = Reader::new(Arc::new(store), &config, ReadMetrics::default(), Shutdown::new());
         let log = LogIdentity { epoch: 1, stream_id: "s".into(), partitions: 1 };
         let first_word_until = tokio::time::Instant::now();
-        let layout = Layout { generation: 1, log: log.clone(), first_word_until, cache_bytes: 1 << 20 };
+        let layout =
+            Layout { generation: 1, log: log.clone(), first_word_until, cache_bytes: 1 << 20, commits_are_whole: true };
         let lanes = reader.replace_lanes(Lanes::new(layout, Clock::start()));
         let lane = lanes.of(&key().account);
         lane.on_notice(&notice());

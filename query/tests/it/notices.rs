@@ -5,7 +5,7 @@ use protocol::{
     notice::{Changed, MAX_STOPPED_ACCOUNTS, Notice},
 };
 
-use crate::world::{Entry, World, worker_account};
+use crate::world::{Beginning, Entry, World, worker_account};
 
 const DAY: &str = "/v1/accounts/a/days/2026-01-02";
 
@@ -90,6 +90,36 @@ async fn while_a_worker_replays_no_more_is_claimed_than_it_has_replayed() {
     world.tell(&Notice { from: 1, ..notice.clone() }).await;
     let answer = world.ask(DAY).at_least(&position, 10_000).send().await;
     assert_eq!((answer.status, answer.header("saldo-complete")), (200, "true"));
+}
+
+/// Where a store commits step by step, some of what it held above the position that is replayed may be gone.
+#[tokio::test]
+async fn while_a_worker_replays_an_account_with_rows_from_above_is_not_told() {
+    let mut world = World::begin(Beginning { commits_are_whole: false, ..Beginning::default() }).await;
+    world.wait_until_fresh().await;
+    let lane = world.worker.partition("acme", "a");
+    let other = (0..).map(|number| format!("n{number}")).find(|name| world.worker.partition("acme", name) == lane);
+    let other = other.unwrap();
+    let of_other = world.commit(&[Entry::credit(&other, "2026-01-02", "1", "1.00")]).await;
+    world.tell(&of_other).await;
+    let notice = world.commit(&[credit("2")]).await;
+    world.tell(&notice).await;
+    let (before, position) = (position_of(&world, &of_other), position_of(&world, &notice));
+    assert_eq!(world.ask(DAY).at_least(&position, 10_000).send().await.status, 200);
+
+    let (from, to) = (of_other.to, of_other.to);
+    world.tell(&Notice { from, to, replaying: true, changed: Changed::Accounts(Vec::new()), ..notice.clone() }).await;
+    let day_of_other = format!("/v1/accounts/{other}/days/2026-01-02");
+    let lowered =
+        async |world: &World| (world.get(&day_of_other).await.header("saldo-position") == before).then_some(());
+    world.wait_for("the replay to be heard", lowered).await;
+    for path in [DAY, "/v1/accounts/a/balance", "/v1/accounts/a/launches?date=2026-01-02"] {
+        let refused = world.ask(path).header("saldo-wait-ms", "50").send().await;
+        assert_eq!(refused.refusal(), (503, "not_yet_applied".to_owned()), "{path}");
+    }
+    world.tell(&Notice { from, ..notice.clone() }).await;
+    let answer = world.ask(DAY).header("saldo-wait-ms", "10000").send().await;
+    assert_eq!((answer.status, answer.header("saldo-position")), (200, position.as_str()));
 }
 
 #[tokio::test]

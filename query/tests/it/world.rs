@@ -11,10 +11,10 @@ pub use client::{Answer, Ask};
 pub use gate::Gate;
 use heart::Heart;
 use nats::{Changes, Client, ClientConfig, Log, LogSettings, Renaming, STREAM_EPOCH};
-use protocol::{log::LogIdentity, notice::Notice, position::Position};
+use protocol::{log::LogIdentity, notice::Notice, position::Position, simulation::store::StoreMode};
 use query::{QueryConfig, run};
 use retry::Shutdown;
-use store::{EmbeddedConfig, EmbeddedStore, Store};
+use store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store};
 use testkit::{NatsServer, TempDir, wait_until_async};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -37,11 +37,13 @@ pub struct Beginning {
     pub hearts_beat: bool,
     /// How long readers wait for the first word of a lane's worker; as configured by default if `None`.
     pub first_word_ms: Option<u64>,
+    /// Whether the store writes commits as wholes, as the embedded one does.
+    pub commits_are_whole: bool,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { partitions: 4, has_log: true, hearts_beat: true, first_word_ms: None }
+        Self { partitions: 4, has_log: true, hearts_beat: true, first_word_ms: None, commits_are_whole: true }
     }
 }
 
@@ -83,8 +85,12 @@ impl World {
     pub async fn without_query(beginning: Beginning) -> Self {
         let nats = NatsServer::start().unwrap();
         let folder = testkit::temp_folder().unwrap();
-        let store = EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap();
-        let gate = Arc::new(Gate::new(Arc::new(store)));
+        let store: Arc<dyn Store> = if beginning.commits_are_whole {
+            Arc::new(EmbeddedStore::open(EmbeddedConfig::new(folder.path().join("store"))).unwrap())
+        } else {
+            Arc::new(MemoryStore::new(StoreMode::Stepwise))
+        };
+        let gate = Arc::new(Gate::new(store));
         gate.open_generation(protocol::worker::FOLD_VERSION).await.unwrap();
         let client = Client::connect(&client_config(&nats)).await.unwrap();
         let changes = Changes::new(client.clone(), 1);

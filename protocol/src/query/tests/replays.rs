@@ -208,3 +208,28 @@ fn a_lost_store_claims_nothing_until_progress_is_read() {
     lane.finish_progress_read(ticket, Some(&progress(9)));
     assert_eq!(lane.stamp(0).position, 9);
 }
+
+/// A store that commits step by step may have forgotten one row of an account and kept a later one.
+#[test]
+fn nothing_is_told_of_rows_from_above_the_position_of_a_replay() {
+    let mut lane = lane();
+    let ticket = begin(&mut lane, &key("a", 5));
+    assert_eq!((ticket.horizon().waits_for(Some(12)), ticket.horizon().upto(Some(12))), (None, 12), "nobody replays");
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    assert_eq!(lane.finish_fill(ticket, Some(("a", 1)), 0), FillOutcome::Again);
+    let of_replay = begin(&mut lane, &key("a", 5)).horizon();
+    assert_eq!(of_replay.waits_for(None), None);
+    assert_eq!(of_replay.waits_for(Some(4)), None, "everything up to there is there, and nothing else");
+    assert_eq!(of_replay.waits_for(Some(5)), Some(5));
+    lane.on_notice(&notice(4, 10, &[("a", 5)]), 0);
+    assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(12)), None, "the replay has ended");
+}
+
+#[test]
+fn of_a_store_whose_commits_are_whole_all_rows_are_told_while_a_worker_replays() {
+    let mut lane = Lane::new(LaneSettings { commits_are_whole: true, ..settings() });
+    lane.on_notice(&notice(10, 10, &[]), 0);
+    lane.on_notice(&replaying(4, 4, &[]), 0);
+    assert_eq!(lane.stamp(0).position, 4);
+    assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(10)), None);
+}

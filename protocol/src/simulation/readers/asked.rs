@@ -7,7 +7,7 @@ use rand::{RngExt, rngs::StdRng};
 
 use super::ReaderRules;
 use crate::{
-    query::{EntryKey, Stamp},
+    query::{EntryKey, Horizon, Stamp},
     simulation::{
         judge::{currency_of, day_of, listed_of, sums_of},
         log::pick,
@@ -35,6 +35,8 @@ pub(crate) type Key = EntryKey<Asked>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
     pub(super) applied: Option<u64>,
+    /// Nobody is told before this is applied.
+    pub(super) waits_for: Option<u64>,
     pub(super) content: Content,
 }
 
@@ -77,11 +79,25 @@ pub(super) fn anything(rng: &mut StdRng, account: AccountKey, date: BusinessDate
     }
 }
 
+/// What a fill is begun with.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket {
+    pub(super) key: Key,
+    pub(super) stamp: Stamp,
+    pub(super) horizon: Horizon,
+}
+
 /// Reads what is asked for, in the order in which a query reads it.
-pub(super) async fn read(asks: impl Asks, reading: Reading, key: Key, stamp: Stamp, rules: ReaderRules) -> Value {
+pub(super) async fn read(asks: impl Asks, reading: Reading, ticket: &Ticket, rules: ReaderRules) -> Value {
+    let Ticket { key, stamp, horizon } = ticket;
+    let known = |applied: Option<u64>, content| Value {
+        applied,
+        waits_for: horizon.waits_for(applied),
+        content: if applied.is_some() { content } else { Content::Unknown },
+    };
     match key.representation {
         Asked::Days { from, with_empty, limit } => {
-            let plan = DaysPlan::new(from, key.until, today(stamp));
+            let plan = DaysPlan::new(from, key.until, today(*stamp));
             let (applied, rows) = view(&asks, reading, &key.account, &plan.ranges()).await;
             let days = days_page(&plan.lines(&rows.into_iter().collect(), with_empty), limit);
             known(applied, Content::Days(days))
@@ -93,19 +109,15 @@ pub(super) async fn read(asks: impl Asks, reading: Reading, key: Key, stamp: Sta
         }
         Asked::Launches { after, limit } if rules.journal_after_rows => {
             let (applied, _) = view(&asks, reading, &key.account, &[]).await;
-            let upto = if rules.facts_above_are_ignored { stamp.upto(applied) } else { u64::MAX };
-            known(applied, launches_page(&asks, reading, &key, Wanted { after, upto, limit }).await)
+            let upto = if rules.facts_above_are_ignored { horizon.upto(applied) } else { u64::MAX };
+            known(applied, launches_page(&asks, reading, key, Wanted { after, upto, limit }).await)
         }
         Asked::Launches { after, limit } => {
             let upto = u64::MAX;
-            let content = launches_page(&asks, reading, &key, Wanted { after, upto, limit }).await;
+            let content = launches_page(&asks, reading, key, Wanted { after, upto, limit }).await;
             known(view(&asks, reading, &key.account, &[]).await.0, content)
         }
     }
-}
-
-fn known(applied: Option<u64>, content: Content) -> Value {
-    Value { applied, content: if applied.is_some() { content } else { Content::Unknown } }
 }
 
 fn today(stamp: Stamp) -> BusinessDate {

@@ -11,7 +11,7 @@ use rand::{RngExt, rngs::StdRng};
 
 use super::{
     Moment, Query, ReaderRules,
-    asked::{Asked, Content, Value, read},
+    asked::{Asked, Content, Ticket, Value, read},
 };
 use crate::{
     query::{FillOutcome, FillTicket},
@@ -105,7 +105,9 @@ impl Fill {
         let reading = store.reading();
         let moment = MomentRules { one_applied: rules.one_applied, ..reading.moment };
         let reading = Reading { moment, ..reading };
-        let future = read(channel.clone(), reading, ticket.key().clone(), ticket.stamp(), rules);
+        let begun = Ticket { key: ticket.key().clone(), stamp: ticket.stamp(), horizon: ticket.horizon() };
+        let asks = channel.clone();
+        let future = async move { read(asks, reading, &begun, rules).await };
         Self { ticket, minimum, is_believed, read: Read::Under(channel, Box::pin(future)) }
     }
 
@@ -141,6 +143,12 @@ impl Query {
         };
         let Fill { ticket, minimum, is_believed, .. } = self.fills.swap_remove(index);
         let key = ticket.key().clone();
+        if value.waits_for.is_some() {
+            // Its readers begin anew, some of them soon.
+            self.lane.abandon_fill(ticket);
+            self.asked_last = Some(key);
+            return Ok(());
+        }
         let kept = (value.content != Content::Unknown).then(|| (value.clone(), 100));
         match self.lane.finish_fill(ticket, kept, moment.now_ms) {
             FillOutcome::Answer(stamp) if is_believed => self.answer(&key, &value, stamp, minimum, moment),

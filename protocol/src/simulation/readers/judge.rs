@@ -13,14 +13,11 @@ use crate::{
         judge::{account_of, at_of, day_of},
         log::pick,
         oracle::{
-            At, Day, LaunchesPage, Truth,
+            Day, Truth,
             answers::{self, Counted},
         },
     },
 };
-
-/// So many launches that may be there or not are tried in all combinations.
-const MOST_DOUBTFUL: usize = 12;
 
 impl Query {
     pub(super) fn check_value(
@@ -35,7 +32,7 @@ impl Query {
         let upto = value.applied.unwrap_or(0).max(stamp.position);
         let counted = truth.counted_of(account_of(&key.account), upto);
         let is_right = holds(key, &value.content, &counted)
-            || (surroundings.has_forgotten && is_between(key, &value.content, &counted, stamp.position));
+            || (surroundings.has_forgotten && is_of_some_prefix(key, &value.content, &counted, stamp.position));
         if is_right {
             return Ok(());
         }
@@ -63,41 +60,14 @@ fn content(key: &Key, counted: &Counted<'_>) -> Content {
     }
 }
 
-/// Where a store has forgotten rows, what lies above the position may be there in part, because a worker wrote it that
-/// did not know. All that is told is still the sum of some launches, those up to the position among them.
-fn is_between(key: &Key, told: &Content, counted: &Counted<'_>, position: u64) -> bool {
-    let (sure, doubtful): (Counted<'_>, Counted<'_>) =
-        counted.iter().copied().partition(|((sequence, _), _)| *sequence <= position);
-    if let Content::Launches(page) = told {
-        return is_page_between(key, page, counted, position);
-    }
-    let doubtful = relevant(key, doubtful);
-    if doubtful.len() > MOST_DOUBTFUL {
-        return true;
-    }
-    (0_u32..1 << doubtful.len()).any(|chosen| {
-        let is_chosen = |index: &usize| chosen & (1 << index) != 0;
-        let chosen = (0..doubtful.len()).filter(is_chosen).map(|index| doubtful[index]);
-        holds(key, told, &sure.iter().copied().chain(chosen).collect())
+/// Where a store has forgotten rows, what lies above the position may be there or not. All that is told is still what one prefix
+/// of the log comes to, not shorter than the position.
+fn is_of_some_prefix(key: &Key, told: &Content, counted: &Counted<'_>, position: u64) -> bool {
+    let above = counted.iter().map(|((sequence, _), _)| *sequence).filter(|sequence| *sequence > position);
+    std::iter::once(position).chain(above).any(|upto| {
+        let prefix = counted.iter().copied().take_while(|((sequence, _), _)| *sequence <= upto).collect();
+        holds(key, told, &prefix)
     })
-}
-
-/// Launches dated behind the last day that an answer depends on make no difference.
-fn relevant<'a>(key: &Key, launches: Counted<'a>) -> Counted<'a> {
-    let until = day_of(key.until);
-    launches.into_iter().filter(|(_, launch)| launch.day <= until).collect()
-}
-
-/// Whether a page lacks nothing up to the position, and has nothing that does not count.
-fn is_page_between(key: &Key, page: &LaunchesPage, counted: &Counted<'_>, position: u64) -> bool {
-    let Asked::Launches { after, limit } = key.representation else { return false };
-    let all = answers::launches(counted, day_of(key.until), after.map(at_of), usize::MAX).launches;
-    let last = page.launches.last().filter(|_| page.more).map(|listed| listed.at);
-    let is_due = |at: At| at.0 <= position && last.is_none_or(|last| at <= last);
-    page.launches.len() <= limit
-        && page.launches.is_sorted_by(|one, next| one.at < next.at)
-        && page.launches.iter().all(|listed| all.contains(listed))
-        && all.iter().filter(|listed| is_due(listed.at)).all(|listed| page.launches.contains(listed))
 }
 
 impl Truth {
