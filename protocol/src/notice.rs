@@ -35,7 +35,8 @@ pub struct Notice {
     pub time_ms: i64,
     /// The lane's last sequence as the worker knows it.
     pub end: u64,
-    /// Whether the worker replays below the progress that it found when it started (then queries use `to`).
+    /// Whether the worker replays below the progress that it found when it started (then queries use `to`), or below the head:
+    /// of what lies above `to` a store that commits step by step may hold some and lack some.
     pub replaying: bool,
     /// Whether every message of the log is there, as the aggregator knows it: what is missing is in no answer. `None` as long as it
     /// does not know, and from one that does not look.

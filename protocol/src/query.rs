@@ -46,7 +46,7 @@
 //! | a reader joins only an untouched fill begun at or above its position | else it gets less than it demanded | `Fills::joinable` |
 //! | without a notice for [`HEARTBEAT_SILENCE_MS`] nothing comes from the cache and nothing is complete | notices may be lost, nobody knows the end | `QueryLane::read` |
 //! | while a worker replays below progress, the position is the replayed one | the store may have lost rows above it | `Freshness::hear` |
-//! | while a worker replays, a fill tells nothing from above the position | a store that commits step by step may have forgotten one row of an account and kept a later one: together they are no prefix | `Horizon` |
+//! | while a worker replays, or the position is lower than it was, a fill tells nothing from above the position | a store that commits step by step may have forgotten one row of an account and kept a later one: together they are no prefix | `Horizon` |
 //! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
 //! | a replay below what was then found goes on | what is not replayed yet may be lost, too | `Freshness::go_back` |
 //!

@@ -105,7 +105,8 @@ pub struct Worker {
     /// Where the store says that a worker resumes.
     checkpoint: LogMark,
     /// The progress found at the start: below it the worker replays.
-    progress_at_start: u64,
+    /// Progress or head as found at the start, whichever is higher.
+    replays_up_to: u64,
     log_end: u64,
     /// Notice to be handed out next.
     notice: Option<Notice>,
@@ -156,7 +157,7 @@ impl Worker {
     ) -> Result<Self, Refusal> {
         verify::check_state(&identity, partition, state)?;
         let progress = state.progress.as_ref();
-        let progress_at_start = verify::progress_of(state);
+        let replays_up_to = verify::progress_of(state).max(state.head.sequence);
         let at_checkpoint = progress.filter(|progress| progress.sequence == state.checkpoint.sequence);
         Ok(Self {
             claims: Claims::new(config.checkpoint_lag_ms),
@@ -179,7 +180,7 @@ impl Worker {
             committed_time_ms: at_checkpoint.map_or(0, |progress| progress.time_ms),
             safe: state.checkpoint,
             checkpoint: state.checkpoint,
-            progress_at_start,
+            replays_up_to,
             log_end: 0,
             notice: None,
             refusal: None,

@@ -133,7 +133,7 @@ impl Metrics {
             lag_seconds: place.put("lag_seconds", "Log time between what is applied and the lane's end"),
             working: place.put("working", "1 while a lane is worked on, 0 while it is stopped"),
             refused: place.put("refused", "1 while a lane is refused: see the error in the log"),
-            replaying: place.put("replaying", "1 while a lane replays below the progress that it found"),
+            replaying: place.put("replaying", "1 while a lane replays below the progress or head that it found"),
             stopped_accounts: place.put("stopped_accounts", "Accounts whose stored rows contradict their journal"),
             memory_bytes: place.put("memory_bytes", "Bytes of windows and rows held"),
             read_ahead_bytes: place.put("read_ahead_bytes", "Bytes of messages that wait to be folded"),

@@ -78,6 +78,8 @@ pub(super) struct Movement {
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     progress: u64,
+    /// The highest progress that was ever known.
+    highest: u64,
     time_ms: i64,
     replay: Option<Replay>,
     /// The last notice that knew said that messages of the log are gone.
@@ -105,9 +107,9 @@ impl Freshness {
         self.replay.map_or(self.progress, |replay| replay.position)
     }
 
-    /// Whether the position is that of a replay: above it the store may lack some of what it had.
+    /// Whether the position is that of a replay, or lower than it was: above it the store may lack some of what it had.
     pub(super) fn is_position_replayed(&self) -> bool {
-        self.replay.is_some()
+        self.replay.is_some() || self.replaying || self.position() < self.highest
     }
 
     pub(super) fn lineage(&self) -> u64 {
@@ -144,6 +146,7 @@ impl Freshness {
     /// Takes in a notice of this lane; `has_missed` says that its worker may have said something before that was not heard.
     pub(super) fn hear(&mut self, notice: &Notice, has_missed: bool, now_ms: u64) -> Movement {
         let before = self.position();
+        self.highest = self.highest.max(notice.to);
         self.heard_at_ms = Some(now_ms);
         self.unheard += u64::from(has_missed);
         self.replaying = notice.replaying;
@@ -236,6 +239,7 @@ impl Freshness {
             return (false, ProgressEffect { outdated: true, ..ProgressEffect::default() });
         }
         self.unconfirmed = false;
+        self.highest = self.highest.max(sequence);
         let before = self.position();
         // What is stored now was written by who replays, if anybody does.
         let supposed = self.replay.take_if(|replay| replay.is_supposed).is_some();

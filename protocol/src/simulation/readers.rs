@@ -195,6 +195,7 @@ impl Query {
         if !is_ours(&sent.notice) {
             return;
         }
+        self.belief.note_told(sent.notice.to);
         let sender_knows = knows(sent.generations, store);
         self.belief.hear(sender_knows, sent.notice.to);
         if !sender_knows {
@@ -215,7 +216,7 @@ impl Query {
         }
         while let Some((ticket, found)) = self.progress_reads.pop() {
             let found = found.unwrap_or_else(|| store.partition_state(self.partition).progress);
-            if self.lane.finish_progress_read(ticket, found.as_ref()).outdated {
+            if self.learn(ticket, found.as_ref()) {
                 self.begin_progress_read();
             }
         }
@@ -281,7 +282,7 @@ impl Query {
                 self.progress_reads.push((ticket, Some(found)));
             }
             Some(progress) => {
-                if self.lane.finish_progress_read(ticket, progress.as_ref()).outdated {
+                if self.learn(ticket, progress.as_ref()) {
                     self.begin_progress_read();
                 }
             }

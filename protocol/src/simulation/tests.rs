@@ -15,6 +15,16 @@ fn every_history_agrees_with_the_naive_fold() {
     }
 }
 
+/// Histories in which a node forgot one row of an account and kept a later one, above progress, head or a replay's position.
+const PARTS_OF_COMMITS: [u64; 6] = [700_600, 701_538, 712_044, 719_474, 728_028, 729_108];
+
+#[test]
+fn no_part_of_a_commit_is_told_that_is_no_prefix() {
+    for seed in PARTS_OF_COMMITS {
+        assert_eq!(run(seed), Ok(()), "seed {seed}");
+    }
+}
+
 /// Name, and how the rule is left out.
 type Mutation = (&'static str, fn(&mut Switches));
 

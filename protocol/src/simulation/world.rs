@@ -63,6 +63,8 @@ pub(crate) struct World {
     damaged: BTreeSet<AccountKey>,
     /// The highest head or progress that ever landed, by lane.
     highest_claim: BTreeMap<usize, u64>,
+    /// The highest head or progress that the store has forgotten, by lane.
+    lost_claim: BTreeMap<usize, u64>,
     trace: Option<Vec<String>>,
 }
 
@@ -130,6 +132,7 @@ impl World {
             starts: 0,
             damaged: BTreeSet::new(),
             highest_claim: BTreeMap::new(),
+            lost_claim: BTreeMap::new(),
             trace: is_traced.then(Vec::new),
         }
     }
@@ -215,7 +218,7 @@ impl World {
 
     fn at_query(&mut self, lane: usize, does: Happening) -> Checked {
         let is_atomic = self.is_atomic();
-        let Self { rng, now_ms, log, store, drivers, queries, damaged, .. } = self;
+        let Self { rng, now_ms, log, store, drivers, queries, damaged, lost_claim, .. } = self;
         let of_lane = || drivers.iter().filter(|driver| usize::from(driver.lane) == lane);
         let is_unknowing = |driver: &Driver| driver.worker.is_some() && driver.generations != store.generations();
         let surroundings = Surroundings {
@@ -223,6 +226,7 @@ impl World {
             has_unknowing: of_lane().any(is_unknowing),
             is_doomed: self.doomed.iter().any(|doomed| usize::from(*doomed) == lane),
             damaged,
+            lost_claim: lost_claim.get(&lane).copied().unwrap_or(0),
             bucket_facts: self.bounds.bucket_facts,
         };
         does(&mut queries[lane], rng, &Moment { now_ms: *now_ms, store, log, surroundings })

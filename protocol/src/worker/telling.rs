@@ -29,9 +29,10 @@ impl Worker {
         self.committed.sequence
     }
 
-    /// Whether the worker is still below the progress that it found when it started.
+    /// Whether the worker is still below the progress that it found when it started, or below the head: rows up to there may
+    /// be stored in part.
     pub fn is_replaying(&self) -> bool {
-        self.committed.sequence < self.progress_at_start
+        self.committed.sequence < self.replays_up_to
     }
 
     /// What was done so far.

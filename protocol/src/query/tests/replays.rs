@@ -233,3 +233,26 @@ fn of_a_store_whose_commits_are_whole_all_rows_are_told_while_a_worker_replays()
     assert_eq!(lane.stamp(0).position, 4);
     assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(10)), None);
 }
+
+/// A commit was under way, and some of its rows are gone: no progress tells of it, but the head does.
+#[test]
+fn nothing_is_told_of_rows_that_a_worker_may_have_to_complete() {
+    let mut lane = lane();
+    lane.on_notice(&replaying(10, 10, &[]), 0);
+    assert_eq!(lane.stamp(0).position, 10);
+    assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(12)), Some(12));
+    lane.on_notice(&notice(10, 13, &[]), 0);
+    assert_eq!(begin(&mut lane, &key("b", 5)).horizon().waits_for(Some(14)), None);
+}
+
+/// The store has lost progress together with rows: the worker does not know that it replays.
+#[test]
+fn nothing_is_told_of_rows_from_above_a_position_that_was_higher_before() {
+    let mut lane = lane();
+    lane.on_notice(&notice(4, 4, &[]), 0);
+    let ticket = lane.begin_progress_read();
+    assert!(lane.finish_progress_read(ticket, Some(&progress(4))).went_back);
+    assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(9)), Some(9));
+    lane.on_notice(&notice(4, 10, &[]), 0);
+    assert_eq!(begin(&mut lane, &key("b", 5)).horizon().waits_for(Some(12)), None);
+}

@@ -31,7 +31,7 @@ impl Query {
         self.asked_last = Some(key.clone());
         if !self.lane.hears_notices(now_ms) && self.rules.silent_readers_read_progress {
             let ticket = self.lane.begin_progress_read();
-            self.lane.finish_progress_read(ticket, store.partition_state(self.partition).progress.as_ref());
+            let _outdated = self.learn(ticket, store.partition_state(self.partition).progress.as_ref());
         }
         let is_believed = !self.belief.is_doubted();
         let reading = self.lane.read(&key, minimum, now_ms);

@@ -4,11 +4,18 @@
 //! of a store that commits step by step forgets rows until every worker of the lane has heard of it and the query has heard
 //! of one that knows. A worker that does not know may claim what is not there, to readers and in the store: then until one
 //! that knows is heard at or above that claim. Answers begun in that stretch are not looked at.
+//!
+//! Above its position an answer may have launches that make no prefix where the store has forgotten progress and head, too, and
+//! the query has begun since: nobody can tell then that there were rows.
 
 use super::{Moment, Query, Sent, Surroundings};
-use crate::simulation::{
-    Violation,
-    store::{NODES, SimulatedStore},
+use crate::{
+    commit::Progress,
+    query::ProgressTicket,
+    simulation::{
+        Violation,
+        store::{NODES, SimulatedStore},
+    },
 };
 
 /// Whether answers are believed, and what the query should have heard.
@@ -18,6 +25,8 @@ pub(super) struct Belief {
     /// The highest position that was announced to a subscriber, and whether the query may have missed one of them.
     announced: u64,
     has_missed: bool,
+    /// The highest position that this instance was told, by notices or by the store.
+    told: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +49,10 @@ impl Belief {
 
     pub(super) fn announce(&mut self, to: u64) {
         self.announced = self.announced.max(to);
+    }
+
+    pub(super) fn note_told(&mut self, position: u64) {
+        self.told = self.told.max(position);
     }
 
     pub(super) fn miss(&mut self) {
@@ -74,11 +87,23 @@ impl Belief {
     pub(super) fn of_another_instance(self, has_forgotten: bool) -> Self {
         let known = self.doubt.unwrap_or(Doubt { is_restarted: true, ..Doubt::default() });
         let doubt = has_forgotten.then_some(Doubt { has_heard: false, has_missed: true, ..known });
-        Self { doubt, announced: self.announced, has_missed: false }
+        Self { doubt, announced: self.announced, has_missed: false, told: 0 }
     }
 }
 
 impl Query {
+    /// Whether nobody can tell that rows above a position may be there in part: the store has forgotten up to where there may
+    /// be rows, and this instance was never told.
+    pub(super) fn nobody_knows(&self, position: u64, moment: &Moment<'_>) -> bool {
+        position.max(self.belief.told) < moment.surroundings.lost_claim
+    }
+
+    /// Takes in what the store said of progress; whether that says nothing.
+    pub(super) fn learn(&mut self, ticket: ProgressTicket, progress: Option<&Progress>) -> bool {
+        self.belief.note_told(progress.map_or(0, |progress| progress.sequence));
+        self.lane.finish_progress_read(ticket, progress).outdated
+    }
+
     /// A node has forgotten rows.
     pub(crate) fn rows_forgotten(&mut self) {
         let Doubt { until_true, until_told, .. } = self.belief.doubt.unwrap_or_default();

@@ -32,6 +32,7 @@ impl Query {
         let upto = value.applied.unwrap_or(0).max(stamp.position);
         let counted = truth.counted_of(account_of(&key.account), upto);
         let is_right = holds(key, &value.content, &counted)
+            || self.nobody_knows(stamp.position, moment)
             || (surroundings.has_forgotten && is_of_some_prefix(key, &value.content, &counted, stamp.position));
         if is_right {
             return Ok(());

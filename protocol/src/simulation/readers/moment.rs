@@ -26,5 +26,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) is_doomed: bool,
     /// Accounts whose rows were damaged.
     pub(crate) damaged: &'a BTreeSet<AccountKey>,
+    /// The highest head or progress that a store which commits step by step has forgotten.
+    pub(crate) lost_claim: u64,
     pub(crate) bucket_facts: u64,
 }

@@ -68,7 +68,19 @@ impl World {
             (0..self.drivers.len()).for_each(|index| self.drop_worker(index));
             self.queries.iter_mut().for_each(|query| query.store_lost(self.now_ms, &self.store));
         } else {
+            self.note_lost_claims();
             self.queries.iter_mut().for_each(Query::rows_forgotten);
+        }
+    }
+
+    /// Heads and progress may be forgotten, too: then the store does not say up to where there may be rows.
+    fn note_lost_claims(&mut self) {
+        for (lane, highest) in &self.highest_claim {
+            let lane_number = u16::try_from(*lane).unwrap_or(0);
+            let (claimed, _) = self.store.current().highest(lane_number, self.log.identity.partitions);
+            if claimed < *highest {
+                self.lost_claim.insert(*lane, *highest);
+            }
         }
     }
 

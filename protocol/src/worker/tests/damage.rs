@@ -184,3 +184,21 @@ fn below_the_progress_that_it_found_a_worker_says_that_it_replays() {
     let Changed::Accounts(changed) = &alone.notices[0].changed else { panic!("one account") };
     assert_eq!(changed.len(), 1, "told although no row was written");
 }
+
+/// A commit of which nothing but the head, and perhaps some rows, was written before its worker died.
+#[test]
+fn below_the_head_that_it_found_a_worker_says_that_it_replays() {
+    let mut alone = Alone::new();
+    alone.offer(4, line("a", "2026-11-22", "1", "1.00"));
+    alone.drive();
+    let mut store = SimulatedStore::new(StoreMode::Stepwise);
+    let steps = store.commit_steps(&alone.commits[0]);
+    store.apply(&steps[0][0], 0);
+    let config = WorkerConfig { atomic_commits: false, ..WorkerConfig::default() };
+    let mut alone = Alone::with(config, Bounds::default(), store);
+    assert!(alone.store.partition_state(0).progress.is_none());
+    assert!(alone.worker.heartbeat().replaying);
+    alone.offer(4, line("a", "2026-11-22", "1", "1.00"));
+    assert_eq!(alone.drive(), Step::Wait);
+    assert!(!alone.worker.heartbeat().replaying);
+}
