@@ -19,6 +19,8 @@
 //!
 //! The fold and everything else that these are compared with is code of its own (`oracle.rs`). What is read is read by the very
 //! algorithms of the real stores ([`crate::store_reading`]), request by request, with buckets, chunks and pages of a few launches.
+//! Each request of a reader may meet a replica that has forgotten rows, one that has not, or one of which only the static columns
+//! were repaired.
 //!
 //! Readers are not looked at from the moment at which a node of a store that commits step by step forgets rows until every
 //! worker of the lane has heard of it and the query has heard of one that knows: until then claims may be wrong, and the

@@ -13,7 +13,7 @@ mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rand::{RngExt, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub(crate) use moment::{Moment, Surroundings};
 pub(crate) use rules::ReaderRules;
@@ -63,6 +63,8 @@ pub(crate) struct Query {
     muted_until_ms: u64,
     progress_reads: Vec<ProgressRead>,
     fills: Vec<Fill>,
+    /// Which replicas answer: drawn apart, so that histories stay what they are.
+    replicas: StdRng,
     lists: Lists,
     /// Others often ask for the same.
     asked_last: Option<Key>,
@@ -76,7 +78,7 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    pub(crate) fn new(partition: u16, is_atomic: bool, query_rules: QueryRules, rules: ReaderRules) -> Self {
+    pub(crate) fn new(partition: u16, is_atomic: bool, query_rules: QueryRules, rules: ReaderRules, seed: u64) -> Self {
         let log = LogName { epoch: 1, incarnation: Incarnation::of(super::log::STREAM_ID) };
         // Few answers fit.
         let settings = LaneSettings { generation: 1, log, partition, cache_bytes: 2_000, commits_are_whole: is_atomic };
@@ -93,6 +95,7 @@ impl Query {
             muted_until_ms: 0,
             progress_reads,
             fills: Vec::new(),
+            replicas: StdRng::seed_from_u64(seed),
             lists: Lists::default(),
             asked_last: None,
             last_position: 0,
@@ -105,9 +108,10 @@ impl Query {
     /// The instance crashes, and another takes its place. Readers keep the positions that they were told.
     fn restart(&mut self, store: &SimulatedStore) {
         let Self { partition, is_atomic, query_rules, rules, last_position, .. } = *self;
+        let seed = self.replicas.random();
         let has_forgotten = !is_atomic && store.generations() != [1; NODES];
         let belief = std::mem::take(&mut self.belief).of_another_instance(has_forgotten);
-        *self = Self { belief, last_position, ..Self::new(partition, is_atomic, query_rules, rules) };
+        *self = Self { belief, last_position, ..Self::new(partition, is_atomic, query_rules, rules, seed) };
     }
 
     /// The instance crashes, and another has asked the store for progress; what it was told is still on its way to it.

@@ -1,7 +1,7 @@
 //! A store in memory that can be broken: the port's operations, one batch at a time, with crashes that take back what was
 //! not yet synced.
 
-mod answers;
+pub(crate) mod answers;
 pub(crate) mod requests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -48,6 +48,9 @@ pub struct SimulatedStore {
     current: Tables,
     /// What a crash of any node leaves.
     durable: Tables,
+    /// What replicas hold that have forgotten nothing. Workers never meet them here; a reader's request may be answered by one
+    /// of them, and the next by one that has forgotten.
+    kept: Tables,
     /// Journal rows that are there for a worker, but not for readers.
     halves: Tables,
     /// Writes that a crash may take back, in the order in which they landed.
@@ -82,6 +85,7 @@ impl SimulatedStore {
             fold_version: None,
             current: Tables::default(),
             durable: Tables::default(),
+            kept: Tables::default(),
             halves: Tables::default(),
             unsynced: Vec::new(),
             generations: [1; NODES],
@@ -159,6 +163,7 @@ impl SimulatedStore {
                 self.broken.get_or_insert(what);
             }
         }
+        puts.iter().for_each(|put| drop(self.kept.put(put, self.rules)));
         let node = puts.first().map_or(0, |put| self.node_of(put));
         self.unsynced.push(Landed { at_ms: now_ms, node, puts: puts.to_vec() });
     }
@@ -169,6 +174,12 @@ impl SimulatedStore {
         for put in puts.iter().filter(|put| matches!(put, Put::Journal(_))) {
             drop(self.halves.put(put, self.rules));
         }
+    }
+
+    /// A write of an account's rows that was never acknowledged lands on few replicas: a reader may see the batch, or, where
+    /// these are repaired, no more than its static columns.
+    pub(crate) fn reach_few(&mut self, puts: &[Put]) {
+        puts.iter().filter(|put| matches!(put, Put::Balances(_))).for_each(|put| drop(self.kept.put(put, self.rules)));
     }
 
     /// Writes a commit, all of it.
@@ -220,6 +231,11 @@ impl SimulatedStore {
         self.broken.as_deref()
     }
 
+    /// Every replica is an older one.
+    pub(crate) fn forget_what_is_kept(&mut self) {
+        self.kept = self.current.clone();
+    }
+
     /// What a crash would leave.
     pub(crate) fn durable(&self) -> &Tables {
         &self.durable
@@ -248,6 +264,9 @@ impl SimulatedStore {
             |landed: &Landed| (self.mode == StoreMode::Atomic || landed.node == node) && landed.at_ms > cut_ms;
         self.unsynced.retain(|landed| !is_lost(landed));
         self.generations[node] += 1;
+        if self.mode == StoreMode::Atomic {
+            self.kept = Tables::default();
+        }
         self.current = self.durable.clone();
         for put in self.unsynced.iter().flat_map(|landed| &landed.puts) {
             drop(self.current.put(put, self.rules));
@@ -269,7 +288,7 @@ impl SimulatedStore {
             return None;
         }
         let (account, key) = days[rng.random_range(0..days.len())].clone();
-        for tables in [&mut self.current, &mut self.durable] {
+        for tables in [&mut self.current, &mut self.durable, &mut self.kept] {
             tables.balances.get_mut(&account).into_iter().for_each(|owner| owner.miscount(&key));
         }
         let lane = partition_of(&account, partitions);

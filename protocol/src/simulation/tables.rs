@@ -11,7 +11,7 @@ use crate::{
     commit::{AccountBatch, JournalChunk, Progress, RollupBatch},
     lane::partition_of,
     log::LogMark,
-    store_reading::{buckets::BucketRules, near::NearRules},
+    store_reading::{buckets::BucketRules, moment::BatchRow, near::NearRules},
 };
 
 /// One write: everything in it lands at once. Each touches one partition of one table.
@@ -43,6 +43,8 @@ pub(crate) struct OwnerRows {
     pub(crate) rows: BTreeMap<RowKey, Balance>,
     /// The same as the embedded store keeps them.
     split: Split,
+    /// The rows of the batch that brought `applied`, each with its last change.
+    batch: Vec<BatchRow>,
 }
 
 /// All tables. Rows are put if newer, chunks are added: the order of writes makes no difference.
@@ -192,9 +194,17 @@ fn newest_mark(known: &mut LogMark, mark: LogMark, rules: StoreRules) {
 }
 
 impl OwnerRows {
+    /// The static `applied`, and the rows of the batch that brought it.
+    pub(crate) fn last_batch(&self) -> (u64, Vec<BatchRow>) {
+        (self.applied, self.batch.clone())
+    }
+
     fn put(&mut self, applied: u64, rows: &[(RowKey, Balance)], rules: StoreRules) -> Result<(), String> {
-        self.applied = if rules.put_if_newer { self.applied.max(applied) } else { applied };
         self.split.put(rows, rules);
+        if applied >= self.applied || !rules.put_if_newer {
+            self.applied = applied;
+            self.batch = rows.iter().map(|(key, balance)| (*key, balance.changed.sequence)).collect();
+        }
         for (key, balance) in rows {
             let known = self.rows.get(key);
             if let Some(known) = known.filter(|known| known.applied == balance.applied && *known != balance) {

@@ -82,6 +82,7 @@ const MUTATIONS: &[Mutation] = &[
     ("in silence progress is read", |switches| switches.reader.silent_readers_read_progress = false),
     ("a reopened store empties the caches", |switches| switches.reader.lost_store_empties_all = false),
     ("an account is read at one applied", |switches| switches.reader.one_applied = false),
+    ("a batch is read as a whole", |switches| switches.reader.whole_batches = false),
     ("the next bucket is looked at", |switches| switches.store.buckets.looks_at_next_bucket = false),
     ("what reaches behind a place is taken", |switches| switches.store.buckets.takes_what_reaches_behind = false),
     ("behind a full bucket comes another", |switches| switches.store.buckets.loads_full_buckets = false),

@@ -105,7 +105,7 @@ impl World {
         let lanes = log.identity.partitions;
         let drivers = (0..lanes).flat_map(|lane| (0..workers).map(move |_| Driver::new(lane))).collect();
         let is_atomic = mode == StoreMode::Atomic;
-        let query = |lane| Query::new(lane, is_atomic, switches.query, switches.reader);
+        let query = |lane| Query::new(lane, is_atomic, switches.query, switches.reader, seed ^ u64::from(lane));
         let sizes = Sizes { bucket_facts: bounds.bucket_facts, chunk_facts, ..buckets::SIZES };
         let store = SimulatedStore::with_rules(mode, switches.store, sizes);
         Self {

@@ -10,6 +10,21 @@ pub type StampedRow = (RowKey, Balance, Option<u64>);
 /// The static `applied` of an owner, and rows in the order of their keys, without repeats.
 pub type View = (Option<u64>, Vec<(RowKey, Balance)>);
 
+/// A row of a batch, and the sequence of its last change, which it must include.
+pub type BatchRow = (RowKey, u64);
+
+/// Whether the rows of a batch that lie inside of one of the ranges are among `found`, which is ordered by key, as new as they
+/// must be.
+pub fn is_whole(batch: &[BatchRow], ranges: &Ranges, found: &[(RowKey, Balance)]) -> bool {
+    let is_wanted =
+        |key: &RowKey| ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start));
+    let is_there = |(key, includes): &BatchRow| {
+        let place = found.binary_search_by_key(key, |(key, _)| *key);
+        place.is_ok_and(|place| found[place].1.applied >= *includes)
+    };
+    batch.iter().filter(|(key, _)| is_wanted(key)).all(is_there)
+}
+
 /// An owner's rows, range by range.
 pub trait RowRanges {
     /// Why they cannot be read.
@@ -38,12 +53,14 @@ pub struct MomentRules {
     pub attempts: usize,
     /// Rows are taken only if all were read at one `applied`; the simulation may leave it out.
     pub(crate) one_applied: bool,
+    /// And only with all rows of the last batch; the simulation may leave it out.
+    pub(crate) whole_batches: bool,
 }
 
 impl MomentRules {
     /// All rules.
     pub const fn new(attempts: usize) -> Self {
-        Self { attempts, one_applied: true }
+        Self { attempts, one_applied: true, whole_batches: true }
     }
 }
 
@@ -66,7 +83,8 @@ pub async fn view<Rows: RowRanges>(
         let after = if needs_look { rows.batch().await?.map(|(applied, _)| applied) } else { Some(applied) };
         let is_one_moment = after == Some(applied) && found.iter().flatten().all(|(_, _, of)| *of == Some(applied));
         let found = in_order(found);
-        if !rules.one_applied || (is_one_moment && rows.is_whole(applied, &batch, ranges, &found)) {
+        let is_whole = !rules.whole_batches || rows.is_whole(applied, &batch, ranges, &found);
+        if !rules.one_applied || (is_one_moment && is_whole) {
             return Ok(Some((Some(applied), found)));
         }
         if is_one_moment {

@@ -10,7 +10,10 @@
 //! before.
 
 use ledger::{Balance, BusinessDate, Currency, Grain, RowKey};
-use protocol::store_reading::Ranges;
+use protocol::store_reading::{
+    Ranges,
+    moment::{BatchRow, is_whole},
+};
 
 use crate::encoding::Damaged;
 
@@ -35,7 +38,7 @@ pub(super) fn encode(applied: u64, rows: &[(RowKey, Balance)]) -> Vec<u8> {
 pub(super) struct BatchRows {
     applied: u64,
     /// What each row must include.
-    rows: Vec<(RowKey, u64)>,
+    rows: Vec<BatchRow>,
 }
 
 impl BatchRows {
@@ -60,18 +63,11 @@ impl BatchRows {
 
     /// Whether of its rows those inside of one of the ranges are among `found`, which is ordered by key, as new as they must be.
     pub(super) fn is_whole(&self, ranges: &Ranges, found: &[(RowKey, Balance)]) -> bool {
-        let is_wanted = |key: &RowKey| {
-            ranges.iter().any(|(grain, from, to)| key.grain == *grain && (*from..=*to).contains(&key.start))
-        };
-        let is_there = |(key, includes): &(RowKey, u64)| {
-            let place = found.binary_search_by_key(key, |(key, _)| *key);
-            place.is_ok_and(|place| found[place].1.applied >= *includes)
-        };
-        self.rows.iter().filter(|(key, _)| is_wanted(key)).all(is_there)
+        is_whole(&self.rows, ranges, found)
     }
 }
 
-fn decode_row(row: &[u8]) -> Result<(RowKey, u64), Damaged> {
+fn decode_row(row: &[u8]) -> Result<BatchRow, Damaged> {
     let (grain, rest) = row.split_first().ok_or(DAMAGED)?;
     let (days, rest) = rest.split_first_chunk().ok_or(DAMAGED)?;
     let (code, changed) = rest.split_at_checked(3).ok_or(DAMAGED)?;

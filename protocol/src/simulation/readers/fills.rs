@@ -17,8 +17,10 @@ use crate::{
     query::{FillOutcome, FillTicket},
     simulation::{
         Violation,
+        log::pick,
         store::{
-            SimulatedStore,
+            SimulatedStore, StoreMode,
+            answers::Replica,
             requests::{Answer, Asks, Reading, Request},
         },
     },
@@ -32,6 +34,8 @@ pub(super) struct Fill {
     /// The highest position that its readers demand.
     pub(super) minimum: u64,
     pub(super) is_believed: bool,
+    /// Who answers: often the same again.
+    replica: Replica,
     read: Read,
 }
 
@@ -67,10 +71,10 @@ impl Channel {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, store: &SimulatedStore) {
+    fn answer(&self, store: &SimulatedStore, replica: Replica) {
         let mut slot = self.slot();
         if let Slot::Request(request) = &*slot {
-            *slot = Slot::Answer(store.answer(request));
+            *slot = Slot::Answer(store.answer(request, replica));
         }
     }
 
@@ -103,20 +107,24 @@ impl Fill {
     ) -> Self {
         let channel = Channel::default();
         let reading = store.reading();
-        let moment = MomentRules { one_applied: rules.one_applied, ..reading.moment };
+        let moment =
+            MomentRules { one_applied: rules.one_applied, whole_batches: rules.whole_batches, ..reading.moment };
         let reading = Reading { moment, ..reading };
         let begun = Ticket { key: ticket.key().clone(), stamp: ticket.stamp(), horizon: ticket.horizon() };
         let asks = channel.clone();
         let future = async move { read(asks, reading, &begun, rules).await };
-        Self { ticket, minimum, is_believed, read: Read::Under(channel, Box::pin(future)) }
+        Self { ticket, minimum, is_believed, replica: Replica::Any, read: Read::Under(channel, Box::pin(future)) }
     }
 
     /// Reads on; `None` while there is more to read.
-    fn read_on(&mut self, store: &SimulatedStore) -> Option<Value> {
+    fn read_on(&mut self, replicas: &mut StdRng, moment: &Moment<'_>) -> Option<Value> {
+        if moment.store.mode() == StoreMode::Stepwise && replicas.random_bool(0.3) {
+            self.replica = *pick(replicas, &[Replica::Any, Replica::Kept, Replica::Repaired]);
+        }
         let value = match &mut self.read {
             Read::All(value) => return Some(value.clone()),
             Read::Under(channel, future) => {
-                channel.answer(store);
+                channel.answer(moment.store, self.replica);
                 future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             }
         };
@@ -135,7 +143,7 @@ impl Query {
         let index = rng.random_range(0..self.fills.len());
         // Often nothing happens between two requests.
         let value = loop {
-            match self.fills[index].read_on(moment.store) {
+            match self.fills[index].read_on(&mut self.replicas, moment) {
                 Some(value) => break value,
                 None if rng.random_bool(0.6) => {}
                 None => return Ok(()),

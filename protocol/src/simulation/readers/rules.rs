@@ -13,6 +13,8 @@ pub(crate) struct ReaderRules {
     pub(crate) lost_store_empties_all: bool,
     /// An account's rows are read at one static `applied`.
     pub(crate) one_applied: bool,
+    /// And with all rows of the last batch.
+    pub(crate) whole_batches: bool,
     /// The journal is read after the rows.
     pub(crate) journal_after_rows: bool,
     /// Facts of the journal above what the rows hold are ignored.
@@ -27,6 +29,7 @@ impl Default for ReaderRules {
             behind_asks_the_store: true,
             lost_store_empties_all: true,
             one_applied: true,
+            whole_batches: true,
             journal_after_rows: true,
             facts_above_are_ignored: true,
         }

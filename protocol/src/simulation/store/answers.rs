@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use ledger::{AccountKey, BusinessDate, Fact, Grain, Place, WindowKey};
+use ledger::{Fact, Place, WindowKey};
 
 use super::{
     SimulatedStore,
@@ -10,9 +10,8 @@ use super::{
     view,
 };
 use crate::{
-    simulation::tables::Chunks,
+    simulation::tables::{Chunks, OwnerRows, Tables},
     store_reading::{
-        moment::StampedRow,
         page::{ChunkKey, LaunchesPage, Page, Wanted},
         spans::SpanClasses,
     },
@@ -25,52 +24,59 @@ const SPAN_CLASSES: SpanClasses = SpanClasses::of_bits(1);
 const LOWEST: ChunkKey = (Place { sequence: 0, line: 0 }, Place { sequence: 0, line: 0 });
 const HIGHEST: Place = Place { sequence: u64::MAX, line: u32::MAX };
 
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replica {
+    /// One that has forgotten what any may have forgotten.
+    Any,
+    /// One that has kept everything.
+    Kept,
+    /// As any, but the static columns of an owner were repaired from one that has kept everything.
+    Repaired,
+}
+
 impl SimulatedStore {
-    pub(crate) fn answer(&self, request: &Request) -> Answer {
+    pub(crate) fn answer(&self, request: &Request, replica: Replica) -> Answer {
+        let tables = match replica {
+            Replica::Any | Replica::Repaired => &self.current,
+            Replica::Kept => &self.kept,
+        };
+        let statics = if replica == Replica::Any { &self.current } else { &self.kept };
         match request {
             Request::View(account, ranges) => {
-                let stored = self.current.balances.get(account);
+                let stored = tables.balances.get(account);
                 let rows = stored.map(|stored| stored.view_split(ranges, self.rules.near));
                 Answer::View((stored.map(|stored| stored.applied), rows.unwrap_or_default()))
             }
             Request::Page(window, wanted) => Answer::Page(self.page_by_spans(window, *wanted)),
-            Request::Applied(account) => Answer::Applied(self.applied(account)),
-            Request::Rows(account, range) => Answer::Rows(self.rows_of_range(account, *range)),
+            Request::Batch(account) => Answer::Batch(statics.balances.get(account).map(OwnerRows::last_batch)),
+            Request::Rows(account, range) => {
+                let applied = statics.balances.get(account).map(|owner| owner.applied);
+                let (_, rows) = view(tables.balances.get(account), &[*range]);
+                Answer::Rows(rows.into_iter().map(|(key, balance)| (key, balance, applied)).collect())
+            }
             Request::FirstPlace(window, bucket) => {
-                Answer::FirstPlace(self.bucket(window, *bucket).next().map(|((first, _), _)| first))
+                Answer::FirstPlace(bucket_of(tables, window, *bucket).next().map(|((first, _), _)| first))
             }
             Request::KeysDown(window, bucket, from) => {
-                let keys = self.bucket(window, *bucket).map(|(key, _)| key).filter(|(first, _)| first <= from);
+                let keys = bucket_of(tables, window, *bucket).map(|(key, _)| key).filter(|(first, _)| first <= from);
                 let mut keys: Vec<ChunkKey> = keys.collect();
                 keys.reverse();
                 Answer::Keys(keys)
             }
             Request::Chunk(window, bucket, key) => {
-                Answer::Chunks(owned(self.bucket(window, *bucket).filter(|(known, _)| known == key)))
+                Answer::Chunks(owned(bucket_of(tables, window, *bucket).filter(|(known, _)| known == key)))
             }
             Request::ChunksBehind(window, bucket, after, last) => {
                 let is_wanted = |key: ChunkKey| key.0 > *after && last.is_none_or(|last| key > last);
-                let chunks = self.bucket(window, *bucket).filter(|(key, _)| is_wanted(*key));
+                let chunks = bucket_of(tables, window, *bucket).filter(|(key, _)| is_wanted(*key));
                 Answer::Chunks(owned(chunks.take(CHUNKS_OF_A_PAGE)))
             }
             Request::Entries(window, bucket) => {
                 let halves = self.halves.journal.get(window).into_iter().flat_map(|chunks| of_bucket(chunks, *bucket));
-                Answer::Chunks(owned(self.bucket(window, *bucket).chain(halves)))
+                Answer::Chunks(owned(bucket_of(tables, window, *bucket).chain(halves)))
             }
         }
-    }
-
-    fn applied(&self, account: &AccountKey) -> Option<u64> {
-        self.current.balances.get(account).map(|owner| owner.applied)
-    }
-
-    fn rows_of_range(&self, account: &AccountKey, range: (Grain, BusinessDate, BusinessDate)) -> Vec<StampedRow> {
-        let (applied, rows) = view(self.current.balances.get(account), &[range]);
-        rows.into_iter().map(|(key, balance)| (key, balance, applied)).collect()
-    }
-
-    fn bucket<'a>(&'a self, window: &WindowKey, bucket: u32) -> impl Iterator<Item = (ChunkKey, &'a Vec<Fact>)> {
-        self.current.journal.get(window).into_iter().flat_map(move |chunks| of_bucket(chunks, bucket))
     }
 
     /// A page of launches as the embedded store reads it: class by class, each from the lowest place on from which a chunk
@@ -92,6 +98,14 @@ impl SimulatedStore {
         }
         page.finish()
     }
+}
+
+fn bucket_of<'a>(
+    tables: &'a Tables,
+    window: &WindowKey,
+    bucket: u32,
+) -> impl Iterator<Item = (ChunkKey, &'a Vec<Fact>)> + use<'a> {
+    tables.journal.get(window).into_iter().flat_map(move |chunks| of_bucket(chunks, bucket))
 }
 
 fn of_bucket(chunks: &Chunks, bucket: u32) -> impl Iterator<Item = (ChunkKey, &Vec<Fact>)> {

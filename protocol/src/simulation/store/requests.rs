@@ -11,13 +11,13 @@ use std::{
 
 use ledger::{AccountKey, Balance, BusinessDate, Fact, Grain, Place, RowKey, WindowKey};
 
-use super::{SimulatedStore, StoreMode};
+use super::{SimulatedStore, StoreMode, answers::Replica};
 use crate::{
     load::JournalEntry,
     store_reading::{
         Ranges,
         buckets::{self, Buckets, Sizes, StoredChunk},
-        moment::{self, MomentRules, RowRanges, StampedRow, View},
+        moment::{self, BatchRow, MomentRules, RowRanges, StampedRow, View},
         page::{ChunkFacts, ChunkKey, LaunchesPage, Wanted},
     },
 };
@@ -29,8 +29,8 @@ pub(crate) enum Request {
     View(AccountKey, Vec<(Grain, BusinessDate, BusinessDate)>),
     /// A page of launches at one snapshot.
     Page(WindowKey, Wanted),
-    /// The static `applied` of an account.
-    Applied(AccountKey),
+    /// The static columns of an account.
+    Batch(AccountKey),
     /// An account's rows of one range.
     Rows(AccountKey, (Grain, BusinessDate, BusinessDate)),
     /// Where the first chunk of a bucket begins.
@@ -50,7 +50,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     View(View),
     Page(LaunchesPage),
-    Applied(Option<u64>),
+    Batch(Option<(u64, Vec<BatchRow>)>),
     Rows(Vec<StampedRow>),
     FirstPlace(Option<Place>),
     Keys(Vec<ChunkKey>),
@@ -113,18 +113,17 @@ struct OfAccount<'a, A> {
 
 impl<A: Asks> RowRanges for OfAccount<'_, A> {
     type Error = Infallible;
-    /// Batches land as a whole here.
-    type Batch = ();
+    type Batch = Vec<BatchRow>;
 
-    async fn batch(&self) -> Result<Option<(u64, ())>, Infallible> {
-        match self.asks.ask(Request::Applied(self.account.clone())).await {
-            Answer::Applied(applied) => Ok(applied.map(|applied| (applied, ()))),
+    async fn batch(&self) -> Result<Option<(u64, Vec<BatchRow>)>, Infallible> {
+        match self.asks.ask(Request::Batch(self.account.clone())).await {
+            Answer::Batch(batch) => Ok(batch),
             _ => Ok(None),
         }
     }
 
-    fn is_whole(&self, _: u64, (): &(), _: &Ranges, _: &[(RowKey, Balance)]) -> bool {
-        true
+    fn is_whole(&self, _: u64, batch: &Vec<BatchRow>, ranges: &Ranges, found: &[(RowKey, Balance)]) -> bool {
+        moment::is_whole(batch, ranges, found)
     }
 
     async fn pause(&self, _: usize) {}
@@ -232,7 +231,7 @@ impl ChunkFacts<Infallible> for Vec<Fact> {
 /// Nothing happens between two requests.
 impl Asks for SimulatedStore {
     async fn ask(&self, request: Request) -> Answer {
-        self.answer(&request)
+        self.answer(&request, Replica::Any)
     }
 }
 

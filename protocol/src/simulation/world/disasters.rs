@@ -107,6 +107,7 @@ impl World {
             self.drivers[index].is_disconnected = true;
         }
         self.late.clear();
+        self.store.forget_what_is_kept();
         let is_doomed = |(_, (claimed, rows)): &(u16, &(u64, u64))| *claimed.max(rows) > last;
         self.doomed = (0..).zip(&highest).filter(is_doomed).map(|(lane, _)| lane).collect();
         // Their places in the parked stream are taken, whatever comes to stand there in the log.

@@ -22,6 +22,7 @@ impl World {
         let under_way = self.drivers[index].crash();
         for puts in under_way {
             if !self.is_atomic() && self.rng.random_bool(0.4) {
+                self.store.reach_few(&puts);
                 self.late.push(puts);
             }
         }
@@ -246,6 +247,7 @@ impl World {
                 self.check_claim(index, &puts)?;
             }
             Sent::Late(puts) => {
+                self.store.reach_few(&puts);
                 if self.rng.random_bool(0.5) {
                     self.store.apply_half(&puts);
                 }
