@@ -22,7 +22,7 @@
 //! - `Fill`: read the store and hand the result to [`QueryLane::finish_fill`] with the ticket. Order of reads: the
 //!   account's rows at one moment with their static `applied` (a), after them closes and journal, of which facts above
 //!   [`Horizon::upto`]`(a)` are ignored. Where
-//!   [`Horizon::waits_for`]`(a)` names a position, nothing may be told: the fill is abandoned, and its readers begin anew
+//!   [`Horizon::waits_for`]`(a)` names a position, nothing may be answered: the fill is abandoned, and its readers begin anew
 //!   as if they demanded that position. [`FillOutcome::Answer`] holds the stamp of this very answer: as it stood when the
 //!   fill began. [`FillOutcome::Again`]: the lane went back while the fill read; the reader starts anew. A fill that fails is
 //!   given to [`QueryLane::abandon_fill`]: tickets in flight are remembered until then.
@@ -46,7 +46,7 @@
 //! | a reader joins only an untouched fill begun at or above its position | else it gets less than it demanded | `Fills::joinable` |
 //! | without a notice for [`HEARTBEAT_SILENCE_MS`] nothing comes from the cache and nothing is complete | notices may be lost, nobody knows the end | `QueryLane::read` |
 //! | while a worker replays below progress, the position is the replayed one | the store may have lost rows above it | `Freshness::hear` |
-//! | while a worker replays, or the position is lower than it was, a fill tells nothing from above the position | a store that commits step by step may have forgotten one row of an account and kept a later one: together they are no prefix | `Horizon` |
+//! | while a worker replays, or the position is lower than it was, readers of rows from above the position wait | a store that commits step by step may have forgotten one row of an account and kept a later one: together they are no prefix | `Horizon` |
 //! | when stored progress is found below what was known, the lane goes back | an embedded store may have been reopened at an older state | `Freshness::learn` |
 //! | a replay below what was then found goes on | what is not replayed yet may be lost, too | `Freshness::go_back` |
 //!
@@ -128,8 +128,14 @@ pub(crate) struct QueryRules {
     pub(crate) waits_for_position: bool,
     /// While a worker replays below progress the replayed position counts.
     pub(crate) replay_lowers_position: bool,
-    /// While a worker replays nothing is told of what lies above the position.
-    pub(crate) replay_tells_no_more: bool,
+    /// Where the store may lack rows above the position, readers wait for the position that an account's rows are of.
+    pub(crate) rows_above_wait: bool,
+    /// It may while a worker replays.
+    pub(crate) replays_may_lack_rows: bool,
+    /// It may while the position is below the highest one that was known.
+    pub(crate) highest_is_remembered: bool,
+    /// A progress read that is outdated counts for the highest position, too.
+    pub(crate) outdated_reads_count: bool,
     /// What began before the lane went back says nothing after that.
     pub(crate) going_back_spoils_fills: bool,
     /// Without heartbeat the cache is bypassed.
@@ -162,7 +168,10 @@ impl Default for QueryRules {
             join_only_satisfied_fills: true,
             waits_for_position: true,
             replay_lowers_position: true,
-            replay_tells_no_more: true,
+            rows_above_wait: true,
+            replays_may_lack_rows: true,
+            highest_is_remembered: true,
+            outdated_reads_count: true,
             going_back_spoils_fills: true,
             silence_bypasses_cache: true,
             silence_ends_completeness: true,

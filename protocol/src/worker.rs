@@ -104,8 +104,7 @@ pub struct Worker {
     safe: LogMark,
     /// Where the store says that a worker resumes.
     checkpoint: LogMark,
-    /// The progress found at the start: below it the worker replays.
-    /// Progress or head as found at the start, whichever is higher.
+    /// Progress or head as found at the start, whichever is higher: below it the worker replays.
     replays_up_to: u64,
     log_end: u64,
     /// Notice to be handed out next.
@@ -193,6 +192,9 @@ impl Worker {
 
     /// A worker with other bounds, or with rules left out.
     pub(crate) fn with_rules(mut self, bounds: Bounds, rules: Rules) -> Self {
+        if !rules.replays_up_to_head {
+            self.replays_up_to = self.stored_progress.as_ref().map_or(0, Known::sequence);
+        }
         (self.bounds, self.rules) = (bounds, rules);
         self
     }

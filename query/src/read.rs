@@ -53,7 +53,7 @@ pub(crate) enum Found {
     Answer(Answer),
     /// The account was never seen.
     Unknown,
-    /// Nothing may be told of the rows before this sequence is applied.
+    /// The account may not be answered before this sequence is applied.
     WaitsFor(u64),
 }
 

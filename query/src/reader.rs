@@ -235,7 +235,7 @@ impl Reader {
         wants: &Wants,
     ) -> Result<Served, Problem> {
         let _place = self.waiting.try_take(&key.account.tenant, 1).ok_or_else(overloaded)?;
-        // Applied before what was read may be told.
+        // To be applied before what was read may be answered.
         let mut waits_for = 0;
         let mut beginnings = 0;
         while beginnings < MAX_NEW_BEGINNINGS {

@@ -9,7 +9,7 @@ use super::{EntryKey, freshness::Stamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FillId(u64);
 
-/// How much of what a fill finds in the store may be told.
+/// How much of what a fill finds in the store may be answered.
 ///
 /// A store that commits step by step may have forgotten some of what lies above the position that a worker replays, and kept
 /// the rest. Rows above it are the fold of no prefix of the log then, although each by itself is the fold of one.
@@ -27,8 +27,8 @@ impl Horizon {
         applied.unwrap_or(0).max(self.position)
     }
 
-    /// The position that has to be applied before anything may be told of an account whose rows have this static `applied`;
-    /// `None` if it may be told at once.
+    /// The position that has to be applied before an account may be answered whose rows have this static `applied`; `None` if
+    /// it may be answered at once.
     pub fn waits_for(self, applied: Option<u64>) -> Option<u64> {
         applied.filter(|applied| self.is_replayed && *applied > self.position)
     }
@@ -60,20 +60,20 @@ impl<R> FillTicket<R> {
         self.stamp
     }
 
-    /// How much of what is found may be told.
+    /// How much of what is found may be answered.
     pub fn horizon(&self) -> Horizon {
         Horizon { position: self.stamp.position, is_replayed: self.is_replayed }
     }
 }
 
-/// How a lane stands when a fill begins.
+/// The state of a partition when a fill begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
     pub(super) stamp: Stamp,
     pub(super) lineage: u64,
     /// The position is that of a replay, and commits may be there in part.
     pub(super) is_replayed: bool,
-    /// Notices are heard.
+    /// Notices arrive.
     pub(super) cacheable: bool,
 }
 

@@ -107,9 +107,11 @@ impl Freshness {
         self.replay.map_or(self.progress, |replay| replay.position)
     }
 
-    /// Whether the position is that of a replay, or lower than it was: above it the store may lack some of what it had.
+    /// Whether the position is that of a replay, or lower than any that was known: above it the store may lack some of what it
+    /// had.
     pub(super) fn is_position_replayed(&self) -> bool {
-        self.replay.is_some() || self.replaying || self.position() < self.highest
+        (self.replaying && self.rules.replays_may_lack_rows)
+            || (self.position() < self.highest && self.rules.highest_is_remembered)
     }
 
     pub(super) fn lineage(&self) -> u64 {
@@ -234,6 +236,9 @@ impl Freshness {
 
     /// Takes in stored progress; the first value says whether entries must be dropped.
     pub(super) fn learn(&mut self, ticket: ProgressTicket, sequence: u64, time_ms: i64) -> (bool, ProgressEffect) {
+        if self.rules.outdated_reads_count {
+            self.highest = self.highest.max(sequence);
+        }
         let is_from_before = ticket.unheard != self.unheard && self.rules.unheard_outdates_reads;
         if ticket.lineage != self.lineage || is_from_before {
             return (false, ProgressEffect { outdated: true, ..ProgressEffect::default() });

@@ -186,7 +186,7 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
         if let Some(fill) = self.fills.joinable(key, minimum, lineage, any) {
             return Reading::Join(fill);
         }
-        let may_be_in_parts = !self.settings.commits_are_whole && self.rules.replay_tells_no_more;
+        let may_be_in_parts = !self.settings.commits_are_whole && self.rules.rows_above_wait;
         let is_replayed = may_be_in_parts && self.freshness.is_position_replayed();
         Reading::Fill(self.fills.begin(key, Beginning { stamp, lineage, is_replayed, cacheable: fresh }))
     }

@@ -199,7 +199,7 @@ impl Query {
         if !is_ours(&sent.notice) {
             return;
         }
-        self.belief.note_told(sent.notice.to);
+        self.belief.note_known(sent.notice.to);
         let sender_knows = knows(sent.generations, store);
         self.belief.hear(sender_knows, sent.notice.to);
         if !sender_knows {

@@ -176,6 +176,12 @@ impl SimulatedStore {
         }
     }
 
+    /// The highest head or progress of a lane, and the highest row that is there for a worker.
+    pub(crate) fn highest_seen(&self, lane: u16, partitions: u16) -> (u64, u64) {
+        let (claimed, rows) = self.current.highest(lane, partitions);
+        (claimed, rows.max(self.halves.highest(lane, partitions).1))
+    }
+
     /// A write of an account's rows that was never acknowledged lands on few replicas: a reader may see the batch, or, where
     /// these are repaired, no more than its static columns.
     pub(crate) fn reach_few(&mut self, puts: &[Put]) {

@@ -15,12 +15,14 @@ fn every_history_agrees_with_the_naive_fold() {
     }
 }
 
-/// Histories in which a node forgot one row of an account and kept a later one, above progress, head or a replay's position.
-const PARTS_OF_COMMITS: [u64; 6] = [700_600, 701_538, 712_044, 719_474, 728_028, 729_108];
+/// Rare histories. A node forgets one commit of an account and keeps a later one, above the position of a replay, above all
+/// stored progress, or above the progress that only an outdated read has seen; in the first, a reader meets a replica of which only
+/// the static columns were repaired.
+const RARE: [u64; 5] = [36_484, 700_600, 700_818, 729_108, 3_005_548];
 
 #[test]
-fn no_part_of_a_commit_is_told_that_is_no_prefix() {
-    for seed in PARTS_OF_COMMITS {
+fn every_rare_history_agrees_with_the_naive_fold() {
+    for seed in RARE {
         assert_eq!(run(seed), Ok(()), "seed {seed}");
     }
 }
@@ -91,7 +93,11 @@ const MUTATIONS: &[Mutation] = &[
     ("facts above the rows are ignored", |switches| switches.reader.facts_above_are_ignored = false),
     ("a replay is told", |switches| switches.worker.replay_is_told = false),
     ("a replay lowers the position", |switches| switches.query.replay_lowers_position = false),
-    ("a replay tells no more than its position", |switches| switches.query.replay_tells_no_more = false),
+    ("rows above the position wait", |switches| switches.query.rows_above_wait = false),
+    ("replays may lack rows", |switches| switches.query.replays_may_lack_rows = false),
+    ("the highest position is remembered", |switches| switches.query.highest_is_remembered = false),
+    ("outdated reads count for the highest position", |switches| switches.query.outdated_reads_count = false),
+    ("what lies below the head is replayed, too", |switches| switches.worker.replays_up_to_head = false),
     ("a worker knows the end first", |switches| switches.driver.knows_end_first = false),
     ("a worker announces itself", |switches| switches.driver.announces_itself = false),
     ("progress is read after subscribing", |switches| switches.reader.subscribes_before_reading = false),
@@ -121,9 +127,9 @@ fn without_any_of_its_other_rules_histories_go_wrong() {
     check_every_second(1);
 }
 
-/// The first seed that goes wrong without a rule.
+/// The first seed that goes wrong without a rule; rare histories are tried as well.
 fn first_wrong((_, leave_out): &Mutation) -> Option<u64> {
     let mut switches = Switches::default();
     leave_out(&mut switches);
-    (0..MUTATED_SEEDS).find(|seed| run_without(*seed, switches).is_err())
+    RARE.into_iter().chain(0..MUTATED_SEEDS).find(|seed| run_without(*seed, switches).is_err())
 }

@@ -117,6 +117,8 @@ pub(crate) struct Rules {
     pub(crate) bucket_by_facts_below: bool,
     /// A worker that replays below the progress that it found says so.
     pub(crate) replay_is_told: bool,
+    /// A worker replays what lies below the head, too, not only what lies below progress.
+    pub(crate) replays_up_to_head: bool,
 }
 
 impl Default for Rules {
@@ -141,6 +143,7 @@ impl Default for Rules {
             stops_hold_checkpoint: true,
             bucket_by_facts_below: true,
             replay_is_told: true,
+            replays_up_to_head: true,
         }
     }
 }

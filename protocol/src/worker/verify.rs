@@ -26,7 +26,7 @@ impl Known {
         progress.map(|progress| Self::Time { sequence: progress.sequence, time_ms: progress.time_ms })
     }
 
-    fn sequence(&self) -> u64 {
+    pub(super) fn sequence(&self) -> u64 {
         match self {
             Self::Mark(mark) => mark.sequence,
             Self::Time { sequence, .. } => *sequence,

@@ -85,7 +85,7 @@ async fn while_a_worker_replays_no_more_is_claimed_than_it_has_replayed() {
         let answer = world.get(DAY).await;
         (answer.header("saldo-position") != position && answer.header("saldo-complete") == "false").then_some(())
     };
-    world.wait_for("the replay to be heard", lowered).await;
+    world.wait_for("the replay to be known", lowered).await;
     assert_eq!(world.ask(DAY).at_least(&position, 50).send().await.problem(), "not_yet_applied");
     world.tell(&Notice { from: 1, ..notice.clone() }).await;
     let answer = world.ask(DAY).at_least(&position, 10_000).send().await;
@@ -94,7 +94,7 @@ async fn while_a_worker_replays_no_more_is_claimed_than_it_has_replayed() {
 
 /// Where a store commits step by step, some of what it held above the position that is replayed may be gone.
 #[tokio::test]
-async fn while_a_worker_replays_an_account_with_rows_from_above_is_not_told() {
+async fn while_a_worker_replays_readers_of_rows_above_the_position_wait() {
     let mut world = World::begin(Beginning { commits_are_whole: false, ..Beginning::default() }).await;
     world.wait_until_fresh().await;
     let lane = world.worker.partition("acme", "a");

@@ -211,7 +211,7 @@ fn a_lost_store_claims_nothing_until_progress_is_read() {
 
 /// A store that commits step by step may have forgotten one row of an account and kept a later one.
 #[test]
-fn nothing_is_told_of_rows_from_above_the_position_of_a_replay() {
+fn readers_of_rows_above_the_position_of_a_replay_wait() {
     let mut lane = lane();
     let ticket = begin(&mut lane, &key("a", 5));
     assert_eq!((ticket.horizon().waits_for(Some(12)), ticket.horizon().upto(Some(12))), (None, 12), "nobody replays");
@@ -226,7 +226,7 @@ fn nothing_is_told_of_rows_from_above_the_position_of_a_replay() {
 }
 
 #[test]
-fn of_a_store_whose_commits_are_whole_all_rows_are_told_while_a_worker_replays() {
+fn over_a_store_whose_commits_are_whole_no_reader_waits_for_a_replay() {
     let mut lane = Lane::new(LaneSettings { commits_are_whole: true, ..settings() });
     lane.on_notice(&notice(10, 10, &[]), 0);
     lane.on_notice(&replaying(4, 4, &[]), 0);
@@ -234,9 +234,9 @@ fn of_a_store_whose_commits_are_whole_all_rows_are_told_while_a_worker_replays()
     assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(10)), None);
 }
 
-/// A commit was under way, and some of its rows are gone: no progress tells of it, but the head does.
+/// A commit was under way, and some of its rows are gone: it lies above all progress, but not above the head.
 #[test]
-fn nothing_is_told_of_rows_that_a_worker_may_have_to_complete() {
+fn readers_of_rows_that_a_worker_may_have_to_complete_wait() {
     let mut lane = lane();
     lane.on_notice(&replaying(10, 10, &[]), 0);
     assert_eq!(lane.stamp(0).position, 10);
@@ -247,7 +247,7 @@ fn nothing_is_told_of_rows_that_a_worker_may_have_to_complete() {
 
 /// The store has lost progress together with rows: the worker does not know that it replays.
 #[test]
-fn nothing_is_told_of_rows_from_above_a_position_that_was_higher_before() {
+fn readers_of_rows_above_a_position_that_was_higher_before_wait() {
     let mut lane = lane();
     lane.on_notice(&notice(4, 4, &[]), 0);
     let ticket = lane.begin_progress_read();
@@ -255,4 +255,16 @@ fn nothing_is_told_of_rows_from_above_a_position_that_was_higher_before() {
     assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(9)), Some(9));
     lane.on_notice(&notice(4, 10, &[]), 0);
     assert_eq!(begin(&mut lane, &key("b", 5)).horizon().waits_for(Some(12)), None);
+}
+
+/// A read of progress was under way when a worker started that found neither: what the read has found is gone, but rows of it may
+/// be left.
+#[test]
+fn an_outdated_read_of_progress_says_how_far_rows_reach() {
+    let mut lane = lane();
+    let ticket = lane.begin_progress_read();
+    lane.on_notice(&Notice { worker: Some(7), ..notice(0, 0, &[]) }, 0);
+    assert!(lane.finish_progress_read(ticket, Some(&progress(12))).outdated);
+    assert_eq!(lane.stamp(0).position, 0);
+    assert_eq!(begin(&mut lane, &key("a", 5)).horizon().waits_for(Some(12)), Some(12));
 }

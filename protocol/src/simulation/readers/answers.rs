@@ -5,7 +5,7 @@ use rand::{RngExt, rngs::StdRng};
 use super::{
     Moment, Query, Surroundings,
     asked::{Asked, Key, Value, anything, one_day},
-    fills::Fill,
+    fills::{Beginning, Fill},
 };
 use crate::{
     notice::Changed,
@@ -49,7 +49,9 @@ impl Query {
                     self.check_silence(&key, None, ticket.stamp(), moment)?;
                     self.check_completeness(ticket.stamp(), now_ms)?;
                 }
-                self.fills.push(Fill::new(ticket, minimum, is_believed, store, self.rules));
+                let nobody_knew = self.nobody_knows(ticket.stamp().position, moment);
+                let beginning = Beginning { is_believed, nobody_knew, store };
+                self.fills.push(Fill::new(ticket, minimum, beginning, self.rules));
             }
             Reading::Join(id) => {
                 for fill in self.fills.iter_mut().filter(|fill| fill.ticket.id() == id) {

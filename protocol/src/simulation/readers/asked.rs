@@ -35,8 +35,10 @@ pub(crate) type Key = EntryKey<Asked>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Value {
     pub(super) applied: Option<u64>,
-    /// Nobody is told before this is applied.
+    /// To be applied before this may be answered.
     pub(super) waits_for: Option<u64>,
+    /// When its read began, nothing was left that said how far rows reach: see `Query::nobody_knows`.
+    pub(super) nobody_knew: bool,
     pub(super) content: Content,
 }
 
@@ -85,14 +87,16 @@ pub(super) struct Ticket {
     pub(super) key: Key,
     pub(super) stamp: Stamp,
     pub(super) horizon: Horizon,
+    pub(super) nobody_knew: bool,
 }
 
 /// Reads what is asked for, in the order in which a query reads it.
 pub(super) async fn read(asks: impl Asks, reading: Reading, ticket: &Ticket, rules: ReaderRules) -> Value {
-    let Ticket { key, stamp, horizon } = ticket;
+    let Ticket { key, stamp, horizon, nobody_knew } = ticket;
     let known = |applied: Option<u64>, content| Value {
         applied,
         waits_for: horizon.waits_for(applied),
+        nobody_knew: *nobody_knew,
         content: if applied.is_some() { content } else { Content::Unknown },
     };
     match key.representation {

@@ -6,7 +6,7 @@
 //! that knows is heard at or above that claim. Answers begun in that stretch are not looked at.
 //!
 //! Above its position an answer may have launches that make no prefix where the store has forgotten progress and head, too, and
-//! the query has begun since: nobody can tell then that there were rows.
+//! the query has begun since: nothing is left then that says how far rows reach.
 
 use super::{Moment, Query, Sent, Surroundings};
 use crate::{
@@ -25,8 +25,8 @@ pub(super) struct Belief {
     /// The highest position that was announced to a subscriber, and whether the query may have missed one of them.
     announced: u64,
     has_missed: bool,
-    /// The highest position that this instance was told, by notices or by the store.
-    told: u64,
+    /// The highest position that this instance has learned from notices or from the store.
+    known: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,8 +51,8 @@ impl Belief {
         self.announced = self.announced.max(to);
     }
 
-    pub(super) fn note_told(&mut self, position: u64) {
-        self.told = self.told.max(position);
+    pub(super) fn note_known(&mut self, position: u64) {
+        self.known = self.known.max(position);
     }
 
     pub(super) fn miss(&mut self) {
@@ -87,20 +87,20 @@ impl Belief {
     pub(super) fn of_another_instance(self, has_forgotten: bool) -> Self {
         let known = self.doubt.unwrap_or(Doubt { is_restarted: true, ..Doubt::default() });
         let doubt = has_forgotten.then_some(Doubt { has_heard: false, has_missed: true, ..known });
-        Self { doubt, announced: self.announced, has_missed: false, told: 0 }
+        Self { doubt, announced: self.announced, has_missed: false, known: 0 }
     }
 }
 
 impl Query {
-    /// Whether nobody can tell that rows above a position may be there in part: the store has forgotten up to where there may
-    /// be rows, and this instance was never told.
+    /// Whether nothing is left that says that rows above a position may be there in part: the store has forgotten how far rows
+    /// reach, and this instance has never learned it.
     pub(super) fn nobody_knows(&self, position: u64, moment: &Moment<'_>) -> bool {
-        position.max(self.belief.told) < moment.surroundings.lost_claim
+        position.max(self.belief.known) < moment.surroundings.lost_claim
     }
 
     /// Takes in what the store said of progress; whether that says nothing.
     pub(super) fn learn(&mut self, ticket: ProgressTicket, progress: Option<&Progress>) -> bool {
-        self.belief.note_told(progress.map_or(0, |progress| progress.sequence));
+        self.belief.note_known(progress.map_or(0, |progress| progress.sequence));
         self.lane.finish_progress_read(ticket, progress).outdated
     }
 

@@ -97,20 +97,23 @@ impl Asks for Channel {
     }
 }
 
+/// The state of the world when a fill begins.
+pub(super) struct Beginning<'a> {
+    pub(super) is_believed: bool,
+    pub(super) nobody_knew: bool,
+    pub(super) store: &'a SimulatedStore,
+}
+
 impl Fill {
-    pub(super) fn new(
-        ticket: FillTicket<Asked>,
-        minimum: u64,
-        is_believed: bool,
-        store: &SimulatedStore,
-        rules: ReaderRules,
-    ) -> Self {
+    pub(super) fn new(ticket: FillTicket<Asked>, minimum: u64, beginning: Beginning<'_>, rules: ReaderRules) -> Self {
+        let Beginning { is_believed, nobody_knew, store } = beginning;
         let channel = Channel::default();
         let reading = store.reading();
         let moment =
             MomentRules { one_applied: rules.one_applied, whole_batches: rules.whole_batches, ..reading.moment };
         let reading = Reading { moment, ..reading };
-        let begun = Ticket { key: ticket.key().clone(), stamp: ticket.stamp(), horizon: ticket.horizon() };
+        let (key, stamp, horizon) = (ticket.key().clone(), ticket.stamp(), ticket.horizon());
+        let begun = Ticket { key, stamp, horizon, nobody_knew };
         let asks = channel.clone();
         let future = async move { read(asks, reading, &begun, rules).await };
         Self { ticket, minimum, is_believed, replica: Replica::Any, read: Read::Under(channel, Box::pin(future)) }

@@ -32,7 +32,7 @@ impl Query {
         let upto = value.applied.unwrap_or(0).max(stamp.position);
         let counted = truth.counted_of(account_of(&key.account), upto);
         let is_right = holds(key, &value.content, &counted)
-            || self.nobody_knows(stamp.position, moment)
+            || value.nobody_knew
             || (surroundings.has_forgotten && is_of_some_prefix(key, &value.content, &counted, stamp.position));
         if is_right {
             return Ok(());
@@ -61,7 +61,7 @@ fn content(key: &Key, counted: &Counted<'_>) -> Content {
     }
 }
 
-/// Where a store has forgotten rows, what lies above the position may be there or not. All that is told is still what one prefix
+/// Where a store has forgotten rows, what lies above the position may be there or not. An answer is still what one prefix
 /// of the log comes to, not shorter than the position.
 fn is_of_some_prefix(key: &Key, told: &Content, counted: &Counted<'_>, position: u64) -> bool {
     let above = counted.iter().map(|((sequence, _), _)| *sequence).filter(|sequence| *sequence > position);

@@ -86,7 +86,7 @@ impl World {
 
     /// The log loses its end, and all readers their connection; the store keeps what it has.
     pub(super) fn lose_end(&mut self) {
-        let highest = |lane| self.store.current().highest(lane, self.log.identity.partitions);
+        let highest = |lane| self.store.highest_seen(lane, self.log.identity.partitions);
         let highest: Vec<(u64, u64)> = (0..self.log.identity.partitions).map(highest).collect();
         // A store that crashed may have lost a head and taken rows since. Two disasters at once are not survived.
         let ever = |lane: usize| self.highest_claim.get(&lane).copied().unwrap_or(0);
