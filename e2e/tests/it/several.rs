@@ -47,6 +47,7 @@ async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Resul
     let took = began.elapsed();
     let seen = probes.longest();
     eprintln!("join: even after {took:.1?}, a launch was read at most {:.1?} after it was posted", seen.wait);
+    eprintln!("who demanded no position waited {:.1?} at most", seen.undemanding_wait);
     anyhow::ensure!(seen.refusals == 0, "{} readers were sent away while an instance joined", seen.refusals);
 
     let began = Instant::now();
@@ -56,6 +57,7 @@ async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Resul
     probes.seen_everywhere().await?;
     let seen = probes.longest();
     eprintln!("leave: gone after {left:.1?}, a launch was read at most {:.1?} after it was posted", seen.wait);
+    eprintln!("who demanded no position waited {:.1?} at most", seen.undemanding_wait);
     anyhow::ensure!(seen.refusals == 0, "{} readers were sent away while an instance left", seen.refusals);
     Ok(())
 }
@@ -69,7 +71,8 @@ async fn kill_one(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<()> 
     let seen = began.elapsed();
     eprintln!("kill -9: all lanes held by others after {held:.1?}, every lane read anew after {seen:.1?}");
     cluster.wait_for_spread(&[3, 3]).await?;
-    probes.longest();
+    let seen = probes.longest();
+    eprintln!("who demanded no position waited {:.1?} at most, {} refused", seen.undemanding_wait, seen.refusals);
     cluster.join("five")?;
     cluster.wait_for_spread(&[2, 2, 2]).await?;
     probes.seen_everywhere().await
@@ -90,6 +93,7 @@ async fn stand_still(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<S
     probes.seen_everywhere().await?;
     let seen = probes.longest();
     eprintln!("SIGCONT: a launch was read at most {:.1?} after it was posted", seen.wait);
+    eprintln!("who demanded no position waited {:.1?} at most", seen.undemanding_wait);
     anyhow::ensure!(seen.refusals == 0, "{} readers were sent away when it woke", seen.refusals);
     Ok(cluster.output("three"))
 }

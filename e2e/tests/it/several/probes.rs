@@ -23,19 +23,24 @@ use crate::{
 
 /// Launches of one bulk: the load beside the one launch that is read back.
 const LAUNCHES_A_BULK: usize = 30;
+/// Between two reads of one who demands no position: the answer is rarely the same again, and leaves time for others.
+const READ_PERIOD: Duration = Duration::from_millis(50);
 
 /// What readers saw since the last time it was asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// From the acknowledgement of a launch until it was in an answer.
     pub wait: Duration,
-    /// Answers that it is not there yet, after a wait of ten seconds.
+    /// Answers that it is not there yet, after a wait of ten seconds, or of the default where no position is demanded.
     pub refusals: u64,
+    /// From the request to an answer, where no position is demanded.
+    pub undemanding_wait: Duration,
 }
 
-/// A poster and reader for each lane.
+/// For each lane a poster that reads back what it has posted, and a reader who demands no position.
 pub struct Probes {
     tasks: Vec<JoinHandle<anyhow::Result<(Model, String)>>>,
+    readers: Vec<JoinHandle<anyhow::Result<()>>>,
     shared: Arc<Shared>,
 }
 
@@ -45,6 +50,15 @@ struct Shared {
     seen: Mutex<Seen>,
     /// How many launches were read back in each lane.
     rounds: Vec<AtomicU64>,
+}
+
+impl Shared {
+    /// An answer to a reader who demands no position.
+    fn note_undemanding(&self, wait: Duration, is_refused: bool) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.undemanding_wait = seen.undemanding_wait.max(wait);
+        seen.refusals += u64::from(is_refused);
+    }
 }
 
 impl Probes {
@@ -64,7 +78,13 @@ impl Probes {
             anyhow::Ok(tokio::spawn(probe.run()))
         };
         let tasks = (0..PARTITIONS).map(probe).collect::<anyhow::Result<_>>()?;
-        Ok(Self { tasks, shared })
+        let reader = |partition: u16| {
+            let client = clients[usize::from(partition) % clients.len()].clone();
+            let path = format!("/v1/accounts/{}/balance", account_in("store", partition, PARTITIONS)?);
+            anyhow::Ok(tokio::spawn(read_undemanding(client, path, Arc::clone(&shared))))
+        };
+        let readers = (0..PARTITIONS).map(reader).collect::<anyhow::Result<_>>()?;
+        Ok(Self { tasks, readers, shared })
     }
 
     /// Waits until in every lane a launch was read back that was posted from now on.
@@ -73,7 +93,8 @@ impl Probes {
         // The round in progress may have been posted before.
         let wanted: Vec<u64> = rounds().map(|round| round + 2).collect();
         let went_on = async || {
-            let has_failed = self.tasks.iter().any(JoinHandle::is_finished);
+            let has_failed =
+                self.tasks.iter().any(JoinHandle::is_finished) || self.readers.iter().any(JoinHandle::is_finished);
             (has_failed || rounds().zip(&wanted).all(|(round, wanted)| round >= *wanted)).then_some(())
         };
         wait_until_async("every lane to be read anew", PATIENCE, went_on).await
@@ -96,6 +117,9 @@ impl Probes {
                 None => position = Some(last),
                 Some(position) => position.lanes.extend(last.lanes),
             }
+        }
+        for reader in self.readers {
+            reader.await??;
         }
         Ok((all, position.context("there are lanes")?.to_string()))
     }
@@ -147,4 +171,23 @@ impl Probe {
             ensure!(posted.elapsed() < PATIENCE, "lane {} does not go on: {answer:?}", self.partition);
         }
     }
+}
+
+/// Reads an account again and again, at whatever position there is.
+async fn read_undemanding(client: Client, path: String, shared: Arc<Shared>) -> anyhow::Result<()> {
+    let mut pace = tokio::time::interval(READ_PERIOD);
+    let mut asked = Instant::now();
+    while !shared.is_over.load(Relaxed) {
+        let answer = client.get(&path, None).await?;
+        // Before its first launch an account is unknown.
+        ensure!(matches!(answer.status, 200 | 404 | 503), "{answer:?}");
+        let is_refused = answer.status == 503;
+        shared.note_undemanding(asked.elapsed(), is_refused);
+        if is_refused {
+            continue;
+        }
+        pace.tick().await;
+        asked = Instant::now();
+    }
+    Ok(())
 }
