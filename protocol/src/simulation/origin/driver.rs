@@ -123,7 +123,13 @@ impl Query {
         let partitions = if rules.lanes_are_the_logs { log.partitions } else { DEFAULT_PARTITIONS };
         let name = log.name();
         let lane = |partition| {
-            let settings = LaneSettings { generation: GENERATION, log: name, partition, cache_bytes: CACHE_BYTES };
+            let settings = LaneSettings {
+                generation: GENERATION,
+                log: name,
+                partition,
+                cache_bytes: CACHE_BYTES,
+                commits_are_whole: true,
+            };
             QueryLane::with_rules(settings, self.switches.query)
         };
         self.laid_out += 1;

@@ -98,6 +98,7 @@ impl Asks for Channel {
 }
 
 /// The state of the world when a fill begins.
+#[derive(Clone, Copy)]
 pub(super) struct Beginning<'a> {
     pub(super) is_believed: bool,
     pub(super) nobody_knew: bool,
