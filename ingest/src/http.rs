@@ -20,6 +20,8 @@ use service::{
     problem::kinds,
 };
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::{flight::Cause, shared::Shared};
 
 mod answer;
@@ -74,7 +76,6 @@ fn pace(shared: &Shared) -> Pace {
     Pace { window_ms: bodies.patience_ms, whole_ms: bodies.whole_ms, ..Pace::default() }
 }
 
-/// Bulks are boxed: a single launch would carry their room along.
 async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader) -> Answered {
     let tenant = shared.authenticator.tenant(headers)?;
     let form = media::form(headers)?;
@@ -82,7 +83,7 @@ async fn take(shared: &Arc<Shared>, headers: &HeaderMap, reader: &mut BodyReader
     match form {
         Form::Lines => {
             idempotency_key::refuse(headers)?;
-            Box::pin(ndjson::take(shared, tenant, reader)).await
+            take_lines(shared, tenant, reader).await
         }
         Form::Json => take_json(shared, headers, tenant, reader).await,
     }
@@ -95,10 +96,33 @@ async fn take_json(shared: &Arc<Shared>, headers: &HeaderMap, tenant: Tenant, re
         None => Err(Problem::new(kinds::EMPTY_BODY, "the body holds no launch")),
         Some(b'[') => {
             idempotency_key::refuse(headers)?;
-            Box::pin(array::take(shared, tenant, body.bytes.slice_ref(text))).await
+            let (to_read, text) = (Arc::clone(shared), body.bytes.slice_ref(text));
+            as_bulk(shared, async move { array::take(&to_read, tenant, text).await }).await?
         }
         Some(_) => object::take(shared, headers, tenant, text.trim_ascii_end()).await,
     }
+}
+
+/// The body goes along to where bulks are read, and comes back for what is left of it.
+async fn take_lines(shared: &Arc<Shared>, tenant: Tenant, reader: &mut BodyReader) -> Answered {
+    let to_read = Arc::clone(shared);
+    let mut body = std::mem::replace(reader, BodyReader::new(Body::empty().into(), pace(shared)));
+    let read = async move {
+        let answered = ndjson::take(&to_read, tenant, &mut body).await;
+        (answered, body)
+    };
+    let (answered, body) = as_bulk(shared, read).await?;
+    *reader = body;
+    answered
+}
+
+/// Runs the reading of a bulk where that delays nobody else; it ends with the request.
+async fn as_bulk<T: Send + 'static>(
+    shared: &Shared,
+    read: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Problem> {
+    let read = AbortOnDropHandle::new(shared.bulks.spawn(read));
+    read.await.map_err(|error| Problem::new(kinds::INTERNAL, error.to_string()))
 }
 
 /// A place for a bulk.

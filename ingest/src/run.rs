@@ -7,7 +7,7 @@ use nats::{Client, Log, Publisher};
 use prometheus_client::registry::Registry;
 use retry::Shutdown;
 use service::{Authenticator, FairPool, HttpMetrics, Readiness};
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinSet, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -35,6 +35,8 @@ pub struct Dependencies {
     pub registry: Registry,
     /// What time it is.
     pub clock: Clock,
+    /// Where bulks are read: threads that may give way to those of everything else.
+    pub bulks: Handle,
 }
 
 /// Serves `POST /v1/launches`, health and metrics on `listener` until `shutdown` begins; then finishes what it has taken
@@ -48,7 +50,7 @@ pub async fn run(
     dependencies: Dependencies,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let Dependencies { client, log, mut registry, clock } = dependencies;
+    let Dependencies { client, log, mut registry, clock, bulks } = dependencies;
     let address = listener.local_addr().context("the listener has no address")?;
     let authenticator = Authenticator::without_credentials(address, config.trusted)?;
     let tenants = Tenants::load(config.tenants.clone(), clock.clone())?;
@@ -83,6 +85,7 @@ pub async fn run(
         bulk_places: FairPool::new(config.bodies.max_bulks),
         body_room: http::BodyRoom::new(&config.bodies, config.http.max_connections),
         turns: FairPool::without_reserve(std::thread::available_parallelism().map_or(1, usize::from)),
+        bulks,
         shutdown: shutdown.clone(),
         config: config.clone(),
     });

@@ -9,7 +9,7 @@ use protocol::{
 };
 use retry::Shutdown;
 use service::{Authenticator, FairPool};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     clock::Clock,
@@ -45,6 +45,8 @@ pub struct Shared {
     pub body_room: BodyRoom,
     /// Bulks that compute at once, by turns.
     pub turns: FairPool,
+    /// Where bulks are read.
+    pub bulks: Handle,
     /// When to stop.
     pub shutdown: Shutdown,
     /// All bounds.

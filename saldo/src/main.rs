@@ -1,6 +1,7 @@
 //! Saldo: one binary for the whole pipeline, for one service of it, and for the operator. Only dispatches.
 
 mod address;
+mod bulk_threads;
 mod cli;
 mod cql_store;
 mod demo;

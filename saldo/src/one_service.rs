@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     address,
+    bulk_threads::BulkThreads,
     cli::{AggregatorArguments, IngestArguments, QueryArguments},
     cql_store, nats_client,
     signals::Signals,
@@ -53,7 +54,9 @@ pub fn ingest(arguments: &IngestArguments) -> anyhow::Result<()> {
     };
     alone.run(&variables, wait, async move |listener, shutdown, (client, log)| {
         let registry = service::metrics::registry();
-        let dependencies = ingest::Dependencies { client, log, registry, clock };
+        let bulk_threads = BulkThreads::start()?;
+        let bulks = bulk_threads.handle();
+        let dependencies = ingest::Dependencies { client, log, registry, clock, bulks };
         ingest::run(config, listener, dependencies, shutdown).await
     })
 }

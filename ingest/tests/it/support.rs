@@ -150,7 +150,8 @@ impl TestIngest {
         let listener = TcpListener::bind(address).await.unwrap();
         let registry = service::metrics::registry();
         let (client, log) = (self.client.clone(), self.log.clone());
-        let dependencies = Dependencies { client, log, registry, clock: Clock::System };
+        let dependencies =
+            Dependencies { client, log, registry, clock: Clock::System, bulks: tokio::runtime::Handle::current() };
         let run = ingest::run(config, listener, dependencies, Shutdown::new());
         format!("{:#}", timeout(DEADLINE, run).await.expect("a refusal").unwrap_err())
     }
@@ -192,6 +193,7 @@ async fn serve(
         log: log.clone(),
         registry: service::metrics::registry(),
         clock: Clock::Manual(Arc::new(AtomicI64::new(NOW_MS))),
+        bulks: tokio::runtime::Handle::current(),
     };
     (address, tokio::spawn(ingest::run(config.clone(), listener, dependencies, shutdown.clone())))
 }

@@ -20,7 +20,7 @@ use super::{
     steps::Steps,
     stuck_log::StuckLog,
 };
-use crate::{log, nats_client, nats_server::Restart, signals::Signals};
+use crate::{bulk_threads::BulkThreads, log, nats_client, nats_server::Restart, signals::Signals};
 
 /// How long each service may take to stop: ingest waits for its slowest client, the aggregator for one commit.
 const INGEST_GRACE: Duration = Duration::from_secs(20);
@@ -97,6 +97,8 @@ struct Services {
     query: Running,
     /// Where the aggregator runs; ended last.
     _background: Background,
+    /// Where ingest reads bulks.
+    _bulk_threads: BulkThreads,
 }
 
 impl Services {
@@ -107,13 +109,14 @@ impl Services {
         listeners: Listeners,
         steps: &Steps,
     ) -> anyhow::Result<Self> {
-        let background = Background::start()?;
+        let (background, bulk_threads) = (Background::start()?, BulkThreads::start()?);
         let ground = Ground::prepare(plan, store, listeners.nats, &background, steps).await?;
         Ok(Self {
             aggregator: start_aggregator(plan, &ground, listeners.aggregator, &background, steps)?,
             query: start_query(plan, &ground, listeners.query, steps)?,
-            ingest: start_ingest(plan, ground, listeners.ingest, steps)?,
+            ingest: start_ingest(plan, ground, listeners.ingest, bulk_threads.handle(), steps)?,
             _background: background,
+            _bulk_threads: bulk_threads,
         })
     }
 
@@ -248,7 +251,13 @@ fn start_query(plan: &Plan<'_>, ground: &Ground, listener: TcpListener, steps: &
     Ok(Running::spawn("query", address, steps, |shutdown| query::run(config, listener, store, shutdown)))
 }
 
-fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &Steps) -> anyhow::Result<Running> {
+fn start_ingest(
+    plan: &Plan<'_>,
+    ground: Ground,
+    listener: TcpListener,
+    bulks: Handle,
+    steps: &Steps,
+) -> anyhow::Result<Running> {
     let mut config = ingest::IngestConfig::from_variables(plan.variables)?;
     plan.open_files.fit(&mut config.http);
     if plan.variables.text(ALL_MESSAGES_IN_FLIGHT).is_none() {
@@ -261,7 +270,7 @@ fn start_ingest(plan: &Plan<'_>, ground: Ground, listener: TcpListener, steps: &
         StuckLog::register(ground.log.clone(), plan.log.to_path_buf(), plan.nats_restart.clone(), &mut registry);
     let Ground { client, log, .. } = ground;
     let clock = ingest::Clock::from_variables(plan.variables);
-    let dependencies = ingest::Dependencies { client, log, registry, clock };
+    let dependencies = ingest::Dependencies { client, log, registry, clock, bulks };
     let address = listener.local_addr()?;
     Ok(Running::spawn("ingest", address, steps, |shutdown| {
         tokio::spawn(watch.run(shutdown.clone()));
