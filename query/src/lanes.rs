@@ -156,6 +156,11 @@ impl Lane {
         self.lock().machine.stamp(self.clock.now_ms())
     }
 
+    /// See [`QueryLane::is_refused`].
+    pub(crate) fn is_refused(&self) -> bool {
+        self.lock().machine.is_refused()
+    }
+
     /// Whether notices come, so that progress need not be read.
     pub(crate) fn hears_notices(&self) -> bool {
         self.lock().machine.hears_notices(self.clock.now_ms())

@@ -33,7 +33,8 @@ use crate::{
     metrics::ReadMetrics,
     read::{self, AccountsPage, Representation},
     refusal::{
-        nobody_heard, not_ready, not_yet_applied, other_log, overloaded, shutting_down, stopped, store_unavailable,
+        nobody_heard, not_ready, not_yet_applied, other_log, overloaded, refused, shutting_down, stopped,
+        store_unavailable,
     },
 };
 
@@ -235,13 +236,15 @@ impl Reader {
         wants: &Wants,
     ) -> Result<Served, Problem> {
         let _place = self.waiting.try_take(&key.account.tenant, 1).ok_or_else(overloaded)?;
-        // To be applied before what was read may be answered.
-        let mut waits_for = 0;
+        // To be applied before what was read may be answered, of the lanes with this name.
+        let mut waits_for = (None, 0);
         let mut beginnings = 0;
         while beginnings < MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
             let lane = lanes.of(&key.account);
-            let minimum = demand(wants, &lanes)?.of_lane(lane.partition).max(waits_for);
+            let name = Some(lanes.log.name());
+            let of_rows = if waits_for.0 == name { waits_for.1 } else { 0 };
+            let minimum = demand(wants, &lanes)?.of_lane(lane.partition).max(of_rows);
             self.meet(&lanes, lane, wants).await?;
             self.freshen(&lanes, lane).await?;
             let flight = match lane.read(key, minimum) {
@@ -253,7 +256,7 @@ impl Reader {
                     self.wait(lane, minimum, wants).await?;
                     continue;
                 }
-                Found::Stopped => return Err(stopped()),
+                Found::Stopped => return Err(if lane.is_refused() { refused(lane) } else { stopped() }),
                 Found::Join(flight) => {
                     self.metrics.joined.inc();
                     flight
@@ -267,7 +270,7 @@ impl Reader {
             match landed(flight).await? {
                 Ended::Served(served) => return Ok(served),
                 Ended::Again => {}
-                Ended::WaitsFor(sequence) => waits_for = sequence,
+                Ended::WaitsFor(sequence) => waits_for = (name, sequence),
             }
             beginnings += 1;
         }
@@ -292,9 +295,11 @@ impl Reader {
         for _ in 0..MAX_NEW_BEGINNINGS {
             let lanes = self.lanes_for(wants).await?;
             let demand = demand(wants, &lanes)?;
+            none_is_refused(&lanes)?;
             if !self.reach(&lanes, &demand, wants).await? {
                 continue;
             }
+            none_is_refused(&lanes)?;
             let stamps: Vec<_> = lanes.iter().map(|lane| (lane.partition, lane.stamp())).collect();
             let incarnation = self.incarnation.load(Ordering::Acquire);
             let Some(_permit) = self.permit(&page.tenant).await else { return Err(overloaded()) };
@@ -328,13 +333,13 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits until every lane is where it is demanded to be; `false` when others have taken their place meanwhile.
+    /// Waits until every lane is where it is demanded to be, or is refused; `false` when others have taken their place meanwhile.
     async fn reach(&self, lanes: &Lanes, demand: &Demand, wants: &Wants) -> Result<bool, Problem> {
         for lane in lanes.iter() {
             let minimum = demand.of_lane(lane.partition);
             self.meet(lanes, lane, wants).await?;
             self.freshen(lanes, lane).await?;
-            while lane.stamp().position < minimum {
+            while lane.stamp().position < minimum && !lane.is_refused() {
                 if lane.is_retired() {
                     return Ok(false);
                 }
@@ -400,6 +405,11 @@ impl Listed {
         let etag = format!("W/\"{log}-{generation}-{}\"", Digest::of(json.as_bytes()));
         Self { json, stamp: RenderedStamp::of_lanes(log, stamps), etag }
     }
+}
+
+/// What spans all lanes is not answered while one of them is refused.
+fn none_is_refused(lanes: &Lanes) -> Result<(), Problem> {
+    lanes.iter().find(|lane| lane.is_refused()).map_or(Ok(()), |lane| Err(refused(lane)))
 }
 
 /// Whether the stamps satisfy the demand: a lane may have gone back while another was waited for.

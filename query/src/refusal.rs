@@ -40,8 +40,18 @@ pub(crate) fn store_unavailable(retry_helps: bool) -> Problem {
 }
 
 pub(crate) fn stopped() -> Problem {
-    let detail = "what is stored of the account does not agree with its journal or its log; no balance is told until that is repaired";
+    let detail =
+        "what is stored of the account does not agree with its journal; it is not answered until that is repaired";
     Problem::new(kinds::ACCOUNT_STOPPED, detail)
+}
+
+pub(crate) fn refused(lane: &Lane) -> Problem {
+    let partition = lane.partition;
+    let detail = format!(
+        "the aggregator does not work on partition {partition}: log and store do not belong together, or the log is not as it must be; \
+         its readiness says why"
+    );
+    Problem::new(kinds::ACCOUNT_STOPPED, detail).retry_after(RETRY_AFTER_S)
 }
 
 pub(crate) fn shutting_down() -> Problem {
@@ -52,7 +62,7 @@ pub(crate) fn not_yet_applied(lane: &Lane) -> Problem {
     let applied = Position::of_lane(lane.log, lane.partition, lane.stamp().position).to_string();
     Problem::new(
         kinds::NOT_YET_APPLIED,
-        "the demanded position, or the one that what is stored of the account is of, was not applied within the wait",
+        "the demanded position, or the one that the account's stored rows have, was not reached within the wait",
     )
     .retry_after(RETRY_AFTER_S)
     .with("position", applied)

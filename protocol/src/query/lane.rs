@@ -161,7 +161,14 @@ impl<R: Clone + Ord, V: Clone> QueryLane<R, V> {
 
     /// Position, time and completeness at present.
     pub fn stamp(&self, now_ms: u64) -> Stamp {
-        self.freshness.stamp(now_ms)
+        let stamp = self.freshness.stamp(now_ms);
+        Stamp { complete: stamp.complete && !self.stopped.is_refused(), ..stamp }
+    }
+
+    /// Whether the worker refuses to work on the lane: log and store do not belong together, or the log is not as it must be.
+    /// Nothing is answered of any of its accounts then, nor what spans them.
+    pub fn is_refused(&self) -> bool {
+        self.stopped.is_refused()
     }
 
     /// Whether a notice was heard lately, and no lost store waits for a progress read. If not, the driver reads progress

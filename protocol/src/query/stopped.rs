@@ -66,9 +66,14 @@ impl Stopped {
         self.whole_lane || !self.accounts.is_empty()
     }
 
+    /// Whether the worker refuses to work on the lane.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused && self.rules.refused_answers_nothing
+    }
+
     /// Whether nothing may be answered about the account.
     pub(super) fn contains(&self, account: &AccountKey) -> bool {
         let is_stopped = self.whole_lane || (!self.accounts.is_empty() && self.accounts.contains(account));
-        (self.refused && self.rules.refused_answers_nothing) || (is_stopped && self.rules.stopped_answers_nothing)
+        self.is_refused() || (is_stopped && self.rules.stopped_answers_nothing)
     }
 }

@@ -172,6 +172,16 @@ async fn before_a_lanes_worker_was_heard_nothing_is_told_of_the_lane() {
     world.publish(&others).await;
     let answered = async |world: &World| (within(world, &other, 0).send().await.status == 200).then_some(());
     world.wait_for("the other lane's worker to be heard", answered).await;
+    world.publish(&refusal).await;
+    let list = world.ask("/v1/accounts").header("saldo-wait-ms", "0").send().await;
+    assert_eq!(
+        list.refusal(),
+        (503, "account_stopped".to_owned()),
+        "accounts of a lane that is refused may be missing"
+    );
+    let covered = world.position(others.partition, others.to);
+    let list = world.ask("/v1/accounts").at_least(&covered, 10_000).send().await;
+    assert_eq!(list.refusal(), (503, "account_stopped".to_owned()), "whatever is demanded");
 }
 
 #[tokio::test]
