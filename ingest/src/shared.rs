@@ -93,9 +93,9 @@ impl Shared {
     /// Whether what is remembered may be told: see [`LogState::confirms`].
     ///
     /// # Errors
-    /// The log is not what is remembered of it, or does not answer.
+    /// The log is not what is remembered of it, or does not answer: whether it has the launch is not known then.
     pub async fn check_memory(&self) -> Result<(), Failure> {
-        if self.log_state.confirms().await { Ok(()) } else { Err(Failure::new(Cause::LogUnavailable)) }
+        if self.log_state.confirms().await { Ok(()) } else { Err(Failure::new(Cause::OutcomeUnknown)) }
     }
 }
 

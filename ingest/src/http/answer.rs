@@ -25,7 +25,10 @@ struct Counts<'a> {
 pub(super) fn unavailable(shared: &Shared, failure: Failure) -> Problem {
     shared.lanes.metrics.unavailable(failure.cause);
     let (kind, detail) = match failure.cause {
-        Cause::LogUnavailable => (kinds::LOG_UNAVAILABLE, "the log does not acknowledge; this was not written"),
+        Cause::LogUnavailable => (
+            kinds::LOG_UNAVAILABLE,
+            "the log does not acknowledge, or is not what this service relies on; its readiness says which",
+        ),
         Cause::LogFull => (kinds::LOG_FULL, "the log has no room left; this was not written"),
         Cause::OutcomeUnknown => {
             (kinds::OUTCOME_UNKNOWN, "the log has not answered; repeat it with the same id and date, it counts once")

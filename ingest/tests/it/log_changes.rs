@@ -47,7 +47,9 @@ async fn a_log_that_lost_its_end_stops_posting_until_a_start() {
         let refused = ingest.post(&launch(id)).await;
         assert_eq!((refused.status, refused.slug()), (503, "log_unavailable"), "{id}");
     }
-    assert_eq!(ingest.metric("saldo_ingest_recent_entries").await, Some(0.0));
+    // Counted with each look of the probe.
+    let forgotten = async || (ingest.metric("saldo_ingest_recent_entries").await? == 0.0).then_some(());
+    wait_until_async("the launches to be forgotten", DEADLINE, forgotten).await.unwrap();
 
     ingest.log = nats::Log::open(&ingest.client, 1).await.unwrap();
     ingest.restart().await;
@@ -73,11 +75,13 @@ async fn nothing_is_told_from_memory(ingest: &TestIngest, id: &str, why: &str) {
     while noticed < 20 {
         assert!(begun.elapsed() < DEADLINE, "{why}");
         let repeated = ingest.post(&launch(id)).await;
-        assert_eq!(repeated.status, 503, "round {rounds}: {repeated:?}");
+        // Posts are refused once the look has found it; what came before that is of unknown outcome.
+        let slugs = ["log_unavailable", "outcome_unknown"];
+        assert!(repeated.status == 503 && slugs.contains(&repeated.slug()), "round {rounds}: {repeated:?}");
         let conflict = ingest.post(&other).await;
         assert_eq!(conflict.status, 503, "round {rounds}: {conflict:?}");
         let bulk = ingest.post_lines(format!("{}\n{other}\n", launch(id))).await;
-        assert_eq!((bulk.status, bulk.slug()), (503, "log_unavailable"), "round {rounds}");
+        assert_eq!(bulk.status, 503, "round {rounds}: {bulk:?}");
         // What is refused before its body is read has no counts.
         assert_eq!(bulk.body["duplicates"].as_u64().unwrap_or(0), 0, "round {rounds}: {bulk:?}");
         assert_eq!(bulk.body["rejected"].as_u64().unwrap_or(0), 0, "round {rounds}: {bulk:?}");

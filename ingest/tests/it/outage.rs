@@ -46,6 +46,7 @@ async fn a_killed_server_means_503_soon_and_recovery_by_itself() {
     ingest.until_not_ready("there is no connection").await;
     let known = ingest.post(&launch("before")).await;
     is_refused(&known);
+    assert_eq!((known.slug(), &known.body["id"]), ("outcome_unknown", &json!("before")), "it stands there");
     ingest.server.restart().unwrap();
     until_accepted(&ingest, "during").await;
     ingest.until_ready().await;
