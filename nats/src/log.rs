@@ -154,8 +154,14 @@ impl Log {
                 format!("messages are missing in more than {MAX_ACCEPTED_RANGES} places: restore a backup of the log");
             LogError::NotOurs(why)
         })?;
-        let wanted = metadata::with_accepted_loss(&found.config, &accepted);
-        if wanted != found.config {
+        // Reading the whole log takes a while, in which an operator may have changed what is written back.
+        let now = stream::info(client, &name).await?.ok_or_else(|| LogError::Missing(name.clone()))?;
+        if stream::identity_of_damaged(&name, &now)? != log.identity {
+            let why = format!("the stream {name} was given another name while it was read: repeat the command");
+            return Err(LogError::NotOurs(why));
+        }
+        let wanted = metadata::with_accepted_loss(&now.config, &accepted);
+        if wanted != now.config {
             let updated = api::request(client, &format!("STREAM.UPDATE.{name}"), &wanted).await;
             let _info: stream::StreamInfo = updated.map_err(NatsError::from)?;
         }

@@ -140,7 +140,7 @@ pub struct LogRestoredArguments {
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogRaiseEpochArguments {
     /// The epoch to raise it to, higher than it ever was; needed only where the metadata have lost it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=200))]
     pub epoch: Option<u8>,
     /// Servers of the NATS that keeps it, with commas between [SALDO_NATS] [default: 127.0.0.1:4222]
     #[arg(long, value_name = "SERVERS")]

@@ -14,7 +14,7 @@ use crate::{
 /// What follows an accepted loss.
 const NEXT: &str = "\
 These losses are accepted from now on: the log counts as whole without them. Within seconds aggregators that run read the log
-again and say so; what does not run can be started. Next: whoever has what was in these messages posts it again.
+again and say so; what does not run can be started. What was in these messages is in no balance, unless it was posted again.
 ";
 
 /// Reads the whole log, says which messages are missing, and records that exactly these are accepted as lost.
