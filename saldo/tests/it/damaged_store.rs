@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use store::{EmbeddedConfig, EmbeddedStore, Store};
-use testkit::{ChildProcess, copy_folder, temp_folder, wait_until};
+use testkit::{ChildProcess, copy_folder, temp_folder, wait_until, wait_until_async};
 
 use crate::{
     http,
@@ -24,7 +24,7 @@ const LAUNCHES: u64 = 5;
 type Damage = fn(&Path);
 
 /// Kinds of damage, and whether the start must be refused: another outcome is that it goes on, with all balances right.
-const KINDS: [(&str, bool, Damage); 14] = [
+const KINDS: [(&str, bool, Damage); 15] = [
     ("the folder is gone", false, |store| fs::remove_dir_all(store).unwrap()),
     ("the format is of another version", true, |store| {
         fs::write(store.join("FORMAT"), "saldo embedded store, format version 7\n").unwrap();
@@ -41,6 +41,10 @@ const KINDS: [(&str, bool, Damage); 14] = [
         file.set_len(7).unwrap();
     }),
     ("a keyspace's version is flipped", true, |store| flip(&newest_version(&store.join("fjall/keyspaces/2")), 40)),
+    ("a keyspace's version is nearly gone", true, |store| {
+        let version = newest_version(&store.join("fjall/keyspaces/1"));
+        File::options().write(true).open(version).unwrap().set_len(10).unwrap();
+    }),
     ("a keyspace is gone", true, |store| fs::remove_dir_all(store.join("fjall/keyspaces/3")).unwrap()),
     ("the journal is cut off", false, |store| {
         File::options().write(true).open(journal(store)).unwrap().set_len(64).unwrap();
@@ -125,13 +129,21 @@ async fn a_store_that_is_removed_while_it_is_used_says_that_a_start_mends_it() {
     // The database notices when it writes a file: it is filled until then.
     let mut number = 1;
     let said = loop {
-        http::post_many(&pipeline, number, 20_000).await;
-        number += 20_000;
-        let output = pipeline.process.output();
-        if let Some(line) = output.lines().find(|line| line.contains("was removed while Saldo runs")) {
-            break line.to_owned();
+        let position = http::post_many(&pipeline, number, 100_000).await;
+        number += 100_000;
+        let said_or_applied =
+            wait_until_async("launches to be applied, or a word of the store", PATIENCE, async || {
+                let output = pipeline.process.output();
+                let said = output.lines().find(|line| line.contains("was removed while Saldo runs")).map(str::to_owned);
+                if said.is_none() && !http::is_applied(&pipeline, &position).await {
+                    return None;
+                }
+                Some(said)
+            });
+        if let Some(line) = said_or_applied.await.unwrap() {
+            break line;
         }
-        assert!(number < 1_000_000, "nothing is said: {output}");
+        assert!(number < 2_000_000, "nothing is said: {}", pipeline.process.output());
     };
     assert!(said.contains("stop Saldo and start again"), "{said}");
     pipeline.stop();

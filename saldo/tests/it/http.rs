@@ -33,8 +33,8 @@ pub async fn post_to(ingest: &str, id: &str) -> String {
     posted.await.unwrap()
 }
 
-/// Posts so many launches of 1.00 to `store-1`, with ids from `first` on.
-pub async fn post_many(pipeline: &Pipeline, first: u64, count: u64) {
+/// Posts so many launches of 1.00 to `store-1`, with ids from `first` on; the position of the last.
+pub async fn post_many(pipeline: &Pipeline, first: u64, count: u64) -> String {
     let line = |number: u64| {
         json!({"id": format!("many-{number}"), "account": "store-1", "date": DAY, "kind": "credit", "amount": "1.00", "currency": "BRL"})
             .to_string()
@@ -42,7 +42,16 @@ pub async fn post_many(pipeline: &Pipeline, first: u64, count: u64) {
     let body: String = (first..first + count).map(|number| line(number) + "\n").collect();
     let request = client().post(format!("{}/v1/launches", pipeline.ingest)).header("saldo-tenant", "acme");
     let answer = request.header("content-type", "application/x-ndjson").body(body).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer: Value = answer.json().await.unwrap();
+    answer["position"].as_str().unwrap().to_owned()
+}
+
+/// Whether the day of `store-1` is answered at this position.
+pub async fn is_applied(pipeline: &Pipeline, position: &str) -> bool {
+    let url = format!("{}/v1/accounts/store-1/days/{DAY}", pipeline.query);
+    let request = client().get(&url).header("saldo-tenant", "acme").header("saldo-min-position", position);
+    request.send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 
 /// How many launches the day of `store-1` counts, at least as new as `position`.

@@ -1,6 +1,6 @@
 //! What an operator reads in the log of changes to the tenants' settings.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use testkit::NatsServer;
 
@@ -15,6 +15,13 @@ fn tokyo(effective_from: &str) -> String {
     )
 }
 
+/// In one step: a file that is written in place is empty for a moment, and empty settings are a change, too.
+fn replace(file: &Path, text: &str) {
+    let written = file.with_extension("new");
+    fs::write(&written, text).unwrap();
+    fs::rename(written, file).unwrap();
+}
+
 #[test]
 fn each_change_that_is_taken_or_refused_has_a_line() {
     let (nats, folder) = (NatsServer::start().unwrap(), testkit::temp_folder().unwrap());
@@ -22,13 +29,13 @@ fn each_change_that_is_taken_or_refused_has_a_line() {
     fs::write(&file, UTC).unwrap();
     let variables = [("SALDO_TENANTS", file.to_str().unwrap()), ("SALDO_TENANTS_RELOAD_MS", "20")];
     let (mut process, _) = ingest(&nats, &variables);
-    fs::write(&file, tokyo("2026-01-01")).unwrap();
+    replace(&file, &tokyo("2026-01-01"));
     let refused = process.wait_for_line("comes too early and is refused", PATIENCE).unwrap();
     assert!(refused.contains("tenant acme from 2026-01-01 on: Asia/Tokyo, days begin at 00:00"), "{refused}");
     assert!(refused.contains("the earliest date that would do is 2"), "{refused}");
-    fs::write(&file, "[[rule]\n").unwrap();
+    replace(&file, "[[rule]\n");
     process.wait_for_line("tenants.toml, line 1", PATIENCE).unwrap();
-    fs::write(&file, tokyo("2199-01-01")).unwrap();
+    replace(&file, &tokyo("2199-01-01"));
     let taken = process.wait_for_line("a change of settings is taken", PATIENCE).unwrap();
     assert!(taken.contains("tenant acme from 2199-01-01 on: Asia/Tokyo"), "{taken}");
     process.wait_for_line("confirmed again", PATIENCE).unwrap();

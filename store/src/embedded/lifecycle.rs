@@ -216,7 +216,11 @@ fn cannot_open(config: &EmbeddedConfig, error: &fjall::Error) -> StoreError {
     }
 }
 
-/// Files that the database has written and does not find, or finds shorter: no waiting brings them back.
+/// Files that the database has written and does not find, or finds shorter (one that is shorter than its own end part has is
+/// sought before its beginning): no waiting brings them back.
 fn is_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData)
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput
+    )
 }
