@@ -1,9 +1,11 @@
 //! A session: one life of a worker, from what the store says until it ends.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
+use futures_util::{StreamExt, stream};
 use protocol::{
     commit::PartitionState,
+    lane::MAX_PARTITIONS,
     query::StoreScan,
     worker::{Refusal, Remedy, Worker, check_other_lane},
 };
@@ -13,6 +15,9 @@ use super::{
     driver::{Clock, Driver},
 };
 use crate::{metrics::RestartReason, store_gate::GateError};
+
+/// Reads of other lanes under way at once: an empty store is asked for every lane that a log may have.
+const READS_AT_ONCE: usize = 64;
 
 /// Runs one session; also says whether it has committed anything.
 pub(super) async fn run(lane: Arc<Lane>) -> (Ended, bool) {
@@ -36,8 +41,10 @@ async fn look(lane: &Lane) -> Result<PartitionState, Ended> {
 async fn check_other_lanes(lane: &Lane) -> Result<(), Ended> {
     let identity = lane.dependencies.log.identity();
     let mut scan = StoreScan::default();
-    while let Some(partition) = scan.next() {
-        let state = read(lane, partition).await?;
+    let mut states =
+        pin!(stream::iter(0..MAX_PARTITIONS).map(|partition| read(lane, partition)).buffered(READS_AT_ONCE));
+    while let (Some(partition), Some(state)) = (scan.next(), states.next().await) {
+        let state = state?;
         check_other_lane(identity, partition, state.progress.as_ref())?;
         scan.found(state.progress.as_ref());
     }

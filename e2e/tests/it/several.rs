@@ -40,6 +40,9 @@ async fn lanes_are_shared_whoever_comes_and_goes() -> anyhow::Result<()> {
 
 /// Nobody waits longer than a reader is willing to.
 async fn join_and_leave(cluster: &mut Cluster, probes: &Probes) -> anyhow::Result<()> {
+    // The start of the cluster is no join: readers wait for the first word of each lane's worker.
+    probes.seen_everywhere().await?;
+    probes.longest();
     let began = Instant::now();
     cluster.join("four")?;
     cluster.wait_for_spread(&[1, 1, 2, 2]).await?;
