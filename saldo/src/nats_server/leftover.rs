@@ -55,6 +55,10 @@ async fn wait_for_leftover_of(processes: &Path, data: &Path) -> anyhow::Result<(
     let file = process_file(data);
     if let Some(process) = read(&file) {
         end(processes, process, data).await?;
+        if foreign_server(processes, data) == u32::try_from(process.as_raw_pid()).ok() {
+            // The system had only begun to run it, and it had no command line yet.
+            end(processes, process, data).await?;
+        }
     }
     if let Some(id) = foreign_server(processes, data) {
         anyhow::bail!(
