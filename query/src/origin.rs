@@ -1,12 +1,10 @@
 //! Finds out which log there is and from which the store was filled, and lets readers be served
 //! accordingly: drives [`protocol::query::Origin`] with both, from the start to the shutdown.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use nats::{Client, Log, LogError, STREAM_EPOCH};
 use protocol::{
-    lane::MAX_PARTITIONS,
     log::LogIdentity,
     query::{Origin, Standing, StoreScan},
 };
@@ -23,9 +21,6 @@ use crate::{
 const ASK_PERIOD: Duration = Duration::from_secs(1);
 /// Between two looks at a store that was filled from another log: somebody may have emptied it.
 const SCAN_PERIOD: Duration = Duration::from_secs(1);
-
-/// Reads of lanes under way at once: an empty store is asked for every lane that a log may have.
-const READS_AT_ONCE: usize = 64;
 
 /// What the stream has said last; `None` before it has.
 pub(crate) type StreamSays = watch::Receiver<Option<LogIdentity>>;
@@ -151,14 +146,8 @@ impl<'a> Following<'a> {
     }
 
     async fn scan_once(&self) -> Result<StoreScan, StoreError> {
-        let mut scan = StoreScan::default();
         let store = self.upkeep.reader.store();
-        let states = stream::iter(0..MAX_PARTITIONS).map(|partition| store.partition_state(partition));
-        let mut states = pin!(states.buffered(READS_AT_ONCE));
-        while let (Some(_partition), Some(state)) = (scan.next(), states.next().await) {
-            scan.found(state?.progress.as_ref());
-        }
-        Ok(scan)
+        store::scan(|partition| store.partition_state(partition), |_, _| Ok(())).await
     }
 
     /// Lets readers be served as it stands, if that is news.

@@ -1,12 +1,9 @@
 //! A session: one life of a worker, from what the store says until it ends.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
 use protocol::{
-    commit::PartitionState,
-    lane::MAX_PARTITIONS,
-    query::StoreScan,
+    commit::{PartitionState, Progress},
     worker::{Refusal, Remedy, Worker, check_other_lane},
 };
 
@@ -15,9 +12,6 @@ use super::{
     driver::{Clock, Driver},
 };
 use crate::{metrics::RestartReason, store_gate::GateError};
-
-/// Reads of other lanes under way at once: an empty store is asked for every lane that a log may have.
-const READS_AT_ONCE: usize = 64;
 
 /// Runs one session; also says whether it has committed anything.
 pub(super) async fn run(lane: Arc<Lane>) -> (Ended, bool) {
@@ -40,15 +34,9 @@ async fn look(lane: &Lane) -> Result<PartitionState, Ended> {
 
 async fn check_other_lanes(lane: &Lane) -> Result<(), Ended> {
     let identity = lane.dependencies.log.identity();
-    let mut scan = StoreScan::default();
-    let mut states =
-        pin!(stream::iter(0..MAX_PARTITIONS).map(|partition| read(lane, partition)).buffered(READS_AT_ONCE));
-    while let (Some(partition), Some(state)) = (scan.next(), states.next().await) {
-        let state = state?;
-        check_other_lane(identity, partition, state.progress.as_ref())?;
-        scan.found(state.progress.as_ref());
-    }
-    Ok(())
+    let read = async |partition| Ok::<_, Ended>(read(lane, partition).await?);
+    let check = |partition, progress: Option<&Progress>| Ok(check_other_lane(identity, partition, progress)?);
+    store::scan(read, check).await.map(drop)
 }
 
 async fn read(lane: &Lane, partition: u16) -> Result<PartitionState, GateError> {
