@@ -19,7 +19,6 @@ use service::{
     },
     problem::kinds,
 };
-
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{flight::Cause, shared::Shared};
